@@ -1,0 +1,96 @@
+"""
+Model inputs as plain arrays: what a workload makes, a worker receives and a model is called with.
+
+Texts have different lengths and padding is work that nobody asked for, so a batch is cut to its own longest row.
+
+    >>> import numpy as np
+    >>> ids, mask = np.array([[5, 6, 7], [8, 0, 0]]), np.array([[1, 1, 1], [1, 0, 0]])
+    >>> inputs = Encoded({"input_ids": ids, "attention_mask": mask})
+    >>> inputs.take([1]).arrays["input_ids"].tolist()
+    [[8]]
+"""
+
+import dataclasses
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perflib import records
+from perflib.errors import DataError
+
+MASK = "attention_mask"
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """
+    Named arrays whose first axis is the example.
+
+    Where there is an ``attention_mask`` of shape (examples, tokens), every two-dimensional array is padded on the right
+    and trimmed together with it.
+    """
+
+    arrays: Mapping[str, NDArray[np.generic]]
+
+    def __post_init__(self) -> None:
+        counts = {name: array.shape[0] for name, array in self.arrays.items()}
+        if not counts or len(set(counts.values())) != 1:
+            raise DataError(f"model inputs need the same number of examples in every array, but they have {counts}.")
+
+    def __len__(self) -> int:
+        return int(next(iter(self.arrays.values())).shape[0])
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return the number of real tokens per example, shape (examples,); ones where nothing is padded."""
+        mask = self.arrays.get(MASK)
+        return np.ones(len(self), np.int64) if mask is None else mask.sum(axis=1).astype(np.int64)
+
+    def take(self, rows: Sequence[int] | NDArray[np.integer] | slice) -> "Encoded":
+        """Return some examples, in the order given, without padding that none of them needs."""
+        picked = {name: array[rows] for name, array in self.arrays.items()}
+        if MASK not in picked:
+            return Encoded(picked)
+        longest = max(int(picked[MASK].sum(axis=1).max(initial=0)), 1)
+        return Encoded({name: array[:, :longest] if array.ndim == 2 else array for name, array in picked.items()})
+
+    def batches(self, batch_size: int) -> list["Encoded"]:
+        """Return consecutive batches in the order given, each padded to its own longest example."""
+        return [self.take(slice(start, start + batch_size)) for start in range(0, len(self), batch_size)]
+
+    def stratified(self, count: int) -> "Encoded":
+        """
+        Return a fixed sample with the real distribution of lengths, in the order of the data.
+
+        Examples are ranked by length and taken at equal steps, so a sample of 128 has the same quantiles as the whole.
+        """
+        if count >= len(self):
+            return self
+        ranked = np.argsort(self.lengths(), kind="stable")
+        steps = (np.arange(count) + 0.5) * len(self) / count
+        return self.take(np.sort(ranked[steps.astype(int)]))
+
+    def digest(self) -> str:
+        """Return a sha256 over names, types, shapes and values."""
+        total = hashlib.sha256()
+        for name in sorted(self.arrays):
+            array = np.ascontiguousarray(self.arrays[name])
+            total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+            total.update(array.tobytes())
+        return total.hexdigest()
+
+    def write(self, path: Path) -> Path:
+        """Write the arrays to one ``.npz`` file, atomically."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: np.asarray(array) for name, array in self.arrays.items()})  # type: ignore[arg-type]
+        records.write_bytes(path, buffer.getvalue())
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> "Encoded":
+        """Read what `write` wrote; nothing in the file can be code."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls({name: file[name] for name in file.files})
