@@ -1,0 +1,65 @@
+# Every target that CI or a person needs; CI calls only these.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+P ?= params/quickstart.yaml
+# Where torch comes from, if not from the configured package index, such as the CPU-only index of the PyTorch project:
+#   make run TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu"
+TORCH_INDEX ?=
+PORT ?= 6006
+
+.DEFAULT_GOAL := help
+.PHONY: help env run prepare lab test lint unit notebooks smoke report tensorboard lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+env: $(VENV)/.ready ## make the virtual environment with the pinned dependencies
+
+# torch first and alone: as a dependency of another package, or in a newer version, it brings gigabytes of CUDA.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("perflib needs Python 3.11, but $(PYTHON) is %d.%d; name another with make PYTHON=…" % v)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: env ## run params/quickstart.yaml, or another with P=…
+	$(BIN)/perflib run $(P)
+
+prepare: env ## fetch, verify and train the default workload, once
+	$(BIN)/perflib prepare
+
+lab: env ## open JupyterLab with the notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_baseline.ipynb
+
+test: lint unit notebooks ## run every check and every test
+
+lint: env ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: env ## run the unit tests, doctests and the report's browser test
+	$(BIN)/python -m pytest -m "not notebooks"
+
+notebooks: env ## run the smoke pipeline and nbval over the notebooks
+	$(BIN)/python -m pytest -m notebooks
+
+smoke: env ## run the whole way on a tiny model, in under a minute
+	$(BIN)/perflib run params/smoke.yaml; code=$$?; test $$code -eq 0 -o $$code -eq 5
+
+report: env ## write the newest run's report again, also as PDF
+	$(BIN)/perflib report --pdf
+
+tensorboard: env ## open the newest run's traces in TensorBoard, on this machine only
+	$(BIN)/tensorboard --host 127.0.0.1 --port $(PORT) --logdir "$$(ls -td outputs/*/traces/tensorboard | head -n 1)"
+
+lock: env ## write requirements.lock again from the environment
+	$(BIN)/python -m pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep -v '^pip==' > requirements.lock
+
+clean: ## remove the environment and the caches, never the outputs
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
