@@ -11,7 +11,8 @@ Weights are safetensors, ONNX or an engine's own files; nothing is ever unpickle
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -106,9 +107,14 @@ class Artifact:
         Read an artifact and check every weight file.
 
         Raises:
-            DataError: If the record or a file is missing, altered, of a refused kind or outside the folder.
+            DataError: If the record or a file is missing, altered, unrecorded, of a refused kind or outside the folder.
         """
         spec = ArtifactSpec.read(folder / SPEC_FILE)
+        # An engine opens its weights by their fixed name, so a file that the record leaves out would go unchecked.
+        lying = {path.name for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES}
+        unrecorded = sorted(lying - {file.path for file in spec.files})
+        if unrecorded:
+            raise DataError(f"{folder / unrecorded[0]} is not in {SPEC_FILE}; build the artifact again.")
         for file in spec.files:
             path = _weight_path(folder, file.path)
             found = sha256_file(path)
@@ -155,6 +161,44 @@ class Artifact:
         )
         spec.write(folder / SPEC_FILE)
         return cls(folder, spec)
+
+    def derive(
+        self,
+        folder: Path,
+        ingredient: dict[str, Any],
+        *,
+        packages: Sequence[str] = (),
+        details: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> "Artifact":
+        """
+        Seal the weights in ``folder`` as a child of this artifact.
+
+        Args:
+            folder: Where the child's weight files lie.
+            ingredient: What was done, as a line of a recipe: ``{"int8": {…}}``.
+            packages: Whose versions the result depends on, besides the parent's.
+            details: What else its lineage shall say.
+            changes: Fields of `ArtifactSpec` that differ from the parent's, such as ``precision="bf16"``.
+        """
+        spec = dataclasses.replace(self.spec, **changes)
+        lineage = Lineage(
+            workload=spec.lineage.workload,
+            parent_sha256=self.digest,
+            recipe=(*spec.lineage.recipe, ingredient),
+            versions=spec.lineage.versions | {name: importlib.metadata.version(name) for name in packages},
+            details=dict(details or {}),
+        )
+        return Artifact.seal(
+            folder,
+            engine=spec.engine,
+            precision=spec.precision,
+            labels=spec.labels,
+            lineage=lineage,
+            builder=spec.builder,
+            config=spec.config,
+            runtime=spec.runtime,
+        )
 
     def open(self) -> engines.Session:
         """Load the weights into the engine, once; later calls return the same session."""

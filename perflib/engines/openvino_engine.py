@@ -14,7 +14,8 @@ import openvino
 from numpy.typing import NDArray
 
 from perflib import machine
-from perflib.artifact import ArtifactSpec
+from perflib.artifact import Artifact, ArtifactSpec
+from perflib.encoded import Encoded
 from perflib.engines import Session
 
 MODEL_FILE = "model.xml"
@@ -39,6 +40,28 @@ def compile_model(model: Any, *, precision: str, thread_count: int | None = None
         "INFERENCE_NUM_THREADS": thread_count or machine.thread_count(),
     }
     return openvino.Core().compile_model(model, "CPU", settings)
+
+
+def convert(source: Artifact, example: Encoded) -> Any:
+    """
+    Convert a torch artifact to an OpenVINO model with free batch size and length.
+
+    Args:
+        source: A torch fp32 artifact.
+        example: Two or more examples for tracing.
+    """
+    from perflib.engines.torch_engine import load_module, to_tensors
+
+    module = load_module(source.folder, source.spec)
+    tensors = to_tensors(example.arrays, device="cpu", dtype=next(module.parameters()).dtype)
+    return openvino.convert_model(module, example_input=tensors)
+
+
+def save_model(model: Any, folder: Path) -> Path:
+    """Write a model with its weights as they are; the library's default would store fp32 weights as fp16."""
+    path = folder / MODEL_FILE
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return path
 
 
 def open_session(folder: Path, spec: ArtifactSpec) -> Session:
