@@ -1,1 +1,1 @@
-"""."""
+"""Timing: one process per arm, coins for the order, lives as evidence, and an exact decision."""
