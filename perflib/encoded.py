@@ -13,6 +13,8 @@ Texts have different lengths and padding is work that nobody asked for, so a bat
 import dataclasses
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -91,6 +93,9 @@ class Encoded:
 
     @classmethod
     def read(cls, path: Path) -> "Encoded":
-        """Read what `write` wrote; nothing in the file can be code."""
-        with np.load(path, allow_pickle=False) as file:
-            return cls({name: file[name] for name in file.files})
+        """Read what `write` wrote; nothing in the file can be code. `DataError` if it is anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls({name: file[name] for name in file.files})
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{path} holds no plain arrays ({error}); encode the inputs again.") from error

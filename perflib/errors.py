@@ -6,13 +6,20 @@ The command line prints it and leaves with `exit_code`; nobody sees a traceback 
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class PerflibError(Exception):
     """The root; raised itself only where no child says it better."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        # A name from a file may hold a line break or a terminal's control code; the message stays one line.
+        super().__init__(_CONTROL.sub(lambda found: repr(found[0])[1:-1], message))
 
 
 class ParameterError(PerflibError):

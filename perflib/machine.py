@@ -28,10 +28,10 @@ ENGINE_PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime", "
 
 @dataclasses.dataclass(frozen=True)
 class Gpu:
-    """One GPU as the driver describes it."""
+    """One GPU as the driver describes it; a GPU that shares the processor's memory states none of its own."""
 
     name: str
-    memory_bytes: int
+    memory_bytes: int | None
     driver: str | None
     power_cap_watt: float | None
     max_sm_clock_mhz: int | None
@@ -100,7 +100,7 @@ def hardware_class(card: MachineCard) -> str:
         "isa": sorted(card.isa_flags),
         "cores": card.core_count,
         "memory_gib": round(card.memory_bytes / 2**30),
-        "gpus": [(gpu.name, round(gpu.memory_bytes / 2**30), gpu.power_cap_watt) for gpu in card.gpus],
+        "gpus": [(gpu.name, round((gpu.memory_bytes or 0) / 2**30), gpu.power_cap_watt) for gpu in card.gpus],
         "governor": card.governor,
         "container": card.is_container,
     }
@@ -236,13 +236,16 @@ def parse_nvidia_smi(text: str) -> tuple[Gpu, ...]:
 
     gpus = []
     for line in text.strip().splitlines():
-        name, memory, driver, power, clock = (word.strip() for word in line.split(","))
+        words = [word.strip() for word in line.rsplit(",", 4)]
+        if len(words) != 5:  # "No devices were found"
+            continue
+        name, memory, driver, power, clock = words
         memory_mib, clock_mhz = number(memory), number(clock)
         gpus.append(
             Gpu(
                 name=name,
-                memory_bytes=int((memory_mib or 0) * 2**20),
-                driver=driver or None,
+                memory_bytes=None if memory_mib is None else int(memory_mib * 2**20),
+                driver=None if driver in ("", "[N/A]") else driver,
                 power_cap_watt=number(power),
                 max_sm_clock_mhz=None if clock_mhz is None else int(clock_mhz),
             )

@@ -9,6 +9,7 @@ import datetime
 import os
 import re
 import subprocess
+import warnings
 from pathlib import Path
 
 from perflib.errors import SetupError
@@ -54,7 +55,11 @@ def lock_dir() -> Path:
     from platformdirs import user_runtime_path
 
     named = os.environ.get("PERFLIB_LOCK_DIR")
-    return Path(named).resolve() if named else user_runtime_path("perflib")
+    if named:
+        return Path(named).resolve()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where the login made no runtime folder; the one in /tmp serves
+        return user_runtime_path("perflib")
 
 
 def commit7() -> str:

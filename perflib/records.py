@@ -12,6 +12,7 @@ A file is either the old one or the new one: it is written beside its place, syn
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -56,6 +57,13 @@ def loads(text: str | bytes, *, source: str = "this document") -> Any:
     def refuse_constant(name: str) -> None:
         raise ValueError(f"{name} is not a number in JSON")
 
+    def finite(digits: str) -> float:
+        # 1e999 is correct JSON, but Python reads it as infinity.
+        value = float(digits)
+        if not math.isfinite(value):
+            raise ValueError(f"{digits} is too large for a number")
+        return value
+
     def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in pairs:
@@ -65,7 +73,7 @@ def loads(text: str | bytes, *, source: str = "this document") -> Any:
         return seen
 
     try:
-        return json.loads(text, parse_constant=refuse_constant, object_pairs_hook=refuse_repeats)
+        return json.loads(text, parse_float=finite, parse_constant=refuse_constant, object_pairs_hook=refuse_repeats)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{source} is not strict JSON ({error}); restore it or make it again.") from error
 

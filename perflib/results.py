@@ -56,6 +56,7 @@ class ScenarioComparison:
     Baseline against candidate in one scenario, summary beside raw samples.
 
     ``speedup_ratio`` is baseline time over candidate time; above 1 the candidate is faster.
+    ``evidence`` is E for "the candidate is faster": 1/alpha decides, values from independent days may be multiplied.
     ``reached_mde_ratio`` is the smallest slowdown that this run rules out, as a share; None where it rules out none.
     """
 
@@ -195,11 +196,16 @@ class Ceilings(Record):
 
 @dataclasses.dataclass(frozen=True)
 class Baseline(Record):
-    """The model as it is today: identity, size, speed and quality. ``accuracy_ratio`` has a 95 % Wilson interval."""
+    """
+    The model as it is today: identity, size, speed and quality.
+
+    ``unit`` is what one example is called; ``accuracy_ratio`` has a 95 % Wilson interval.
+    """
 
     schema: ClassVar[str] = "perflib/baseline/1"
 
     workload: str
+    unit: str
     artifact_sha256: str
     size_bytes: int
     parameter_count: int
@@ -240,6 +246,17 @@ class Profile(Record):
     operators: tuple[OperatorTime, ...]
     trace_folder: str
     trace_files: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction(Record):
+    """What an experiment expected, written down before it was measured."""
+
+    schema: ClassVar[str] = "perflib/prediction/1"
+
+    name: str
+    predicted_speedup_ratio: float
+    because: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""``python -m perflib`` is ``perflib``."""
+
+from perflib.cli import main
+
+main()

@@ -1,0 +1,167 @@
+"""
+The four acts of a story, each in one call that leaves its record: describe, build, time, check.
+
+The notebooks call these and read what comes back; every loop, branch and threshold is in the parts.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from perflib import params
+from perflib.artifact import Artifact
+from perflib.benchmarking.compare import compare, measure_alone
+from perflib.benchmarking.lock import host_lock
+from perflib.benchmarking.scenarios import get_scenarios
+from perflib.compression.stage import Materials, build_candidate, parse_recipe
+from perflib.profiling.ceilings import measure_ceilings
+from perflib.profiling.tensorboard import write_compatible_trace
+from perflib.profiling.torch_profiler import profile_artifact
+from perflib.results import Baseline, Build, Ceilings, Comparison, Prediction, Profile, Validation
+from perflib.session import Session
+from perflib.validation import quality
+from perflib.validation.gates import validate
+from perflib.validation.predictions import Paired
+
+
+def measure_machine(session: Session) -> Ceilings:
+    """Measure what this machine can do at best, and keep the record."""
+    with host_lock():
+        ceilings = measure_ceilings()
+    session.keep(ceilings, "machine")
+    return ceilings
+
+
+def profile_baseline(session: Session) -> Profile:
+    """Profile the baseline on one batch with the real distribution of lengths, and keep trace and record."""
+    traces = session.run.folder / "traces"
+    with host_lock():
+        profile = profile_artifact(session.baseline, session.inputs, name="baseline", folder=traces / "raw")
+    for file in profile.trace_files:
+        write_compatible_trace(traces / "raw" / file, traces / "tensorboard")
+    session.keep(profile, "baseline")
+    return profile
+
+
+def describe_baseline(session: Session, *, scenarios: Sequence[str], lives_count: int) -> Baseline:
+    """Time the baseline by itself in fresh processes, answer the test split, and keep the record."""
+    with host_lock():
+        measured, peak_bytes = measure_alone(
+            session.baseline, session.inputs, scenarios=get_scenarios(scenarios), lives_count=lives_count
+        )
+        start_sec = time.perf_counter()
+        answers = session.baseline.predict(session.inputs)
+        whole_split_sec = time.perf_counter() - start_sec
+    session.remember(session.baseline, answers)
+    test = session.splits.test
+    paired = Paired(test.ids, test.labels, answers, answers, test.slices)
+    right_count = int((quality.answers(answers) == test.labels).sum())
+    baseline = Baseline(
+        workload=session.workload.name,
+        unit=session.workload.unit,
+        artifact_sha256=session.baseline.digest,
+        size_bytes=session.baseline.size_bytes,
+        parameter_count=_parameter_count(session.baseline),
+        test_count=len(test),
+        accuracy_ratio=quality.wilson_interval(right_count, len(test)),
+        slices=quality.slice_results(paired, session.workload.slice_columns),
+        scenarios=measured,
+        whole_split_sec=whole_split_sec,
+        peak_rss_bytes=peak_bytes,
+        data_notes=session.splits.notes,
+    )
+    session.keep(baseline, "baseline")
+    return baseline
+
+
+def predict_speedup(session: Session, name: str, *, predicted_speedup_ratio: float, because: str) -> Prediction:
+    """Write down what the experiment expects, before anything is built or timed."""
+    prediction = Prediction(name, predicted_speedup_ratio, because)
+    session.keep(prediction, name)
+    return prediction
+
+
+def build(session: Session, name: str, recipe: Sequence[Any]) -> tuple[Artifact, Build]:
+    """Build the candidate of a recipe from the baseline, and keep artifact and record."""
+    ingredients = parse_recipe(recipe)
+    calibration = session.workload.encode(session.splits.calibration.inputs)
+    candidate, record = build_candidate(
+        name,
+        ingredients,
+        parent=session.baseline,
+        folder=session.run.artifact_folder(name),
+        materials=Materials(calibration, session.seed),
+    )
+    session.keep(record, name)
+    return candidate, record
+
+
+def time_candidate(
+    session: Session,
+    candidate: Artifact,
+    name: str,
+    *,
+    scenarios: Sequence[str],
+    max_lives_count: int,
+    units_per_life_count: int,
+) -> Comparison:
+    """Time the candidate against the baseline in pairs of fresh processes, and keep the record with every sample."""
+    with host_lock():
+        comparison = compare(
+            session.baseline,
+            candidate,
+            session.inputs,
+            name=name,
+            scenarios=get_scenarios(scenarios),
+            hardware_class=session.card.hardware_class,
+            max_lives_count=max_lives_count,
+            units_per_life_count=units_per_life_count,
+            seed=session.seed,
+        )
+    session.keep(comparison, name)
+    return comparison
+
+
+def check_candidate(
+    session: Session, candidate: Artifact, name: str, *, guardrails: str, guardrail_profile: str
+) -> Validation:
+    """Answer the whole test split with both models, apply the guardrails, and keep answers and record."""
+    limits, guardrails_sha256 = params.load_guardrails(guardrails)
+    test = session.splits.test
+    paired = Paired(
+        test.ids,
+        test.labels,
+        session.predict(session.baseline, "baseline"),
+        session.predict(candidate, name),
+        test.slices,
+    )
+    paired.write(session.run.folder / "records" / f"predictions-{name}.parquet")
+    validation = validate(
+        paired,
+        name=name,
+        guardrails=limits,
+        guardrails_sha256=guardrails_sha256,
+        profile=guardrail_profile,
+        slice_columns=session.workload.slice_columns,
+        baseline_sha256=session.baseline.digest,
+        candidate_sha256=candidate.digest,
+        split_sha256=test.digest(),
+    )
+    session.keep(validation, name)
+    return validation
+
+
+def _parameter_count(artifact: Artifact) -> int:
+    """Count weights from the safetensors header, without loading them."""
+    from safetensors import safe_open
+
+    total = 0
+    for file in artifact.spec.files:
+        if file.path.endswith(".safetensors"):
+            with safe_open(artifact.folder / file.path, framework="numpy") as weights:
+                for key in weights.keys():  # noqa: SIM118 -- the handle is not iterable
+                    size = 1
+                    for side in weights.get_slice(key).get_shape():
+                        size *= side
+                    total += size
+    return total

@@ -1,0 +1,251 @@
+"""
+Params files: what a person writes, checked completely before anything runs.
+
+A params file is code in disguise (papermill writes its keys into a notebook), so keys must be identifiers that a model
+knows, values plain YAML of the right type, and the file small, without tags and without anchors.
+"""
+
+import keyword
+import math
+import re
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from perflib import project
+from perflib.benchmarking.scenarios import get_scenarios
+from perflib.compression.stage import parse_recipe
+from perflib.errors import ParameterError, PerflibError, did_you_mean
+from perflib.records import sha256_file
+from perflib.validation.gates import GATES, Guardrails, Limit
+
+MAX_FILE_BYTES = 1_000_000
+MAX_DEPTH = 20
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
+# Names under which a run keeps what is no candidate: an experiment of that name would overwrite it.
+_RESERVED = frozenset({"baseline", "machine", "report"})
+
+
+class TableParams(BaseModel):
+    """A workload without code: a Hugging Face classifier and a labelled CSV or Parquet file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    hf_model: str
+    data: str
+    text: str
+    label: str
+
+
+class RunParams(BaseModel):
+    """One params file of ``perflib run``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    workload: str | TableParams
+    experiments: list[str] = []
+    scenarios: list[str] = ["single", "offline"]
+    guardrails: str = "guardrails.yaml"
+    # NumPy and scikit-learn take seeds of 32 bits.
+    seed: int = Field(0, ge=0, lt=2**32)
+    device: Literal["cpu", "cuda"] = "cpu"
+    max_lives_count: int = Field(6, ge=5, le=200)
+    units_per_life_count: int = Field(2, ge=1, le=20)
+    baseline_lives_count: int = Field(3, ge=1, le=50)
+    cell_timeout_sec: int = Field(1800, ge=10)
+
+    @field_validator("scenarios")
+    @classmethod
+    def _scenarios_exist(cls, names: list[str]) -> list[str]:
+        get_scenarios(names)
+        return names
+
+    @field_validator("experiments")
+    @classmethod
+    def _experiments_differ(cls, names: list[str]) -> list[str]:
+        if len(set(names)) != len(names):
+            raise ParameterError(f"experiments are {names}; name each one once.")
+        return names
+
+
+class ExperimentParams(BaseModel):
+    """One file of ``params/experiments/``: the overrides of ``02_experiment``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    recipe: list[Any]
+    guardrail_profile: str = "lossy"
+    predicted_speedup_ratio: float = Field(gt=0)
+    because: str
+
+    @field_validator("name")
+    @classmethod
+    def _is_word(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ParameterError(f"experiment name {name!r} is no short word of a-z, 0-9, `.` and `-`.")
+        if name in _RESERVED:
+            raise ParameterError(f"experiment name {name!r} is taken by the run itself; call it otherwise.")
+        return name
+
+    @field_validator("recipe")
+    @classmethod
+    def _stages_exist(cls, recipe: list[Any]) -> list[Any]:
+        parse_recipe(recipe)
+        return recipe
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain YAML only: no tags, no anchors, no repeated keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise yaml.YAMLError("it holds an anchor or alias")
+        if getattr(event, "tag", None):
+            raise yaml.YAMLError(f"it holds the tag {event.tag}")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.YAMLError(f"key {key!r} is no plain word")
+            if key in seen:
+                raise yaml.YAMLError(f"key {key!r} stands twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """
+    Read one YAML mapping.
+
+    Raises:
+        ParameterError: If it is missing, empty, too large, not plain YAML, or no mapping of identifiers.
+    """
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ParameterError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; a params file is a few lines.")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParameterError(_missing(path)) from None
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a NUL in it
+        raise ParameterError(f"{path} cannot be read as UTF-8 text ({error}); write it again.") from error
+    try:
+        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a stricter child of SafeLoader
+    # ValueError: YAML takes 2001-99-99 for a date, 0x_ for a number and any count of digits for an integer.
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ParameterError(f"{path} is not plain YAML ({reason}); write keys and values only.") from error
+    if document is None:
+        raise ParameterError(f"{path} is empty; see params/quickstart.yaml for the keys.")
+    if not isinstance(document, dict):
+        raise ParameterError(f"{path} holds a {type(document).__name__}, not `key: value` lines.")
+    _check_plain(document, path, depth=0)
+    return document
+
+
+def load_run(path: Path) -> RunParams:
+    """Read and check a run's params file; `ParameterError` names the key, its value and what to do."""
+    document = read_yaml(path)
+    if isinstance(document.get("workload"), dict):
+        # By itself first: of a union that fails pydantic would name the other branch.
+        _checked(TableParams, document["workload"], path)
+    params: RunParams = _checked(RunParams, document, path)
+    return params
+
+
+def load_experiments(params: RunParams, folder: Path | None = None) -> tuple[ExperimentParams, ...]:
+    """Read every experiment that a run names; `ParameterError` for one that does not exist or does not fit."""
+    folder = folder or project.root() / "params" / "experiments"
+    known = {file.stem: file for file in folder.glob("*.yaml")}
+    experiments = []
+    for name in params.experiments:
+        if name not in known:
+            raise ParameterError(f"experiment `{name}` has no file in {folder}; {did_you_mean(name, known)}")
+        experiment = _checked(ExperimentParams, read_yaml(known[name]), known[name])
+        if experiment.name != name:
+            raise ParameterError(f"{known[name]} says name: {experiment.name}; a file is called as its experiment.")
+        experiments.append(experiment)
+    return tuple(experiments)
+
+
+def load_guardrails(name: str, folder: Path | None = None) -> tuple[Guardrails, str]:
+    """Read a guardrails file from ``params/`` and return its limits by profile and gate, with the file's sha256."""
+    path = (folder or project.root() / "params") / name
+    profiles: dict[str, dict[str, Limit]] = {}
+    for profile, gates in read_yaml(path).items():
+        if not isinstance(gates, dict):
+            raise ParameterError(f"profile `{profile}` of {path} holds no gates.")
+        profiles[profile] = {}
+        for gate, fields in gates.items():
+            if gate not in GATES:
+                raise ParameterError(f"guardrail `{gate}` of {path} is not known; {did_you_mean(str(gate), GATES)}")
+            profiles[profile][gate] = _limit(fields, f"{path}: {profile}.{gate}")
+    return profiles, sha256_file(path)
+
+
+def _limit(fields: Any, where: str) -> Limit:
+    allowed = {"limit", "warn_limit", "source"}
+    if not isinstance(fields, dict) or not set(fields) <= allowed or not {"limit", "source"} <= set(fields):
+        raise ParameterError(f"{where} needs `limit` and `source` and may have `warn_limit`, but holds {fields!r}.")
+    for key in ("limit", "warn_limit"):
+        value = fields.get(key, 0.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ParameterError(f"{where}.{key} is {value!r}; give a share between 0 and 1.")
+    return Limit(float(fields["limit"]), str(fields["source"]), fields.get("warn_limit"))
+
+
+def _checked(model: "type[Any]", document: Mapping[str, Any], path: Path) -> Any:
+    for key in document:
+        if key not in model.model_fields:
+            raise ParameterError(f"`{key}` is not a parameter of {path}; {did_you_mean(key, model.model_fields)}")
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ParameterError(_first_problem(error, path)) from error
+    except PerflibError as error:
+        raise ParameterError(f"{path}: {error}") from error
+
+
+def _first_problem(error: ValidationError, path: Path) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{path} lacks `{where}`; add it, as in params/quickstart.yaml."
+    return f"`{where}` in {path} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}."
+
+
+def _missing(path: Path) -> str:
+    nearby = [file.name for file in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+    return f"{path} does not exist; {did_you_mean(path.name, nearby)}"
+
+
+def _check_plain(value: Any, path: Path, *, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise ParameterError(f"{path} is nested deeper than {MAX_DEPTH} levels; a params file is flat.")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if depth == 0 and not _is_identifier(key):
+                raise ParameterError(
+                    f"{path}: {key!r} is no parameter name; use letters, digits and `_`, not starting with a digit."
+                )
+            if not isinstance(key, str) or not key.isprintable():
+                raise ParameterError(f"{path}: {key!r} is no key; write a plain word.")
+            _check_plain(inner, path, depth=depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, path, depth=depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ParameterError(f"{path} holds {value}, which is not a number that a run can use.")
+    elif not isinstance(value, str | int | float | bool | None):
+        raise ParameterError(f"{path} holds {value!r}, a {type(value).__name__}; put it in quotes.")
+
+
+def _is_identifier(key: Any) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isidentifier() and not keyword.iskeyword(key)

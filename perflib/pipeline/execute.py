@@ -1,0 +1,113 @@
+"""
+Execute one notebook with papermill and find out whether it really ran to its end.
+
+After a time-out or a dead kernel papermill's own notebook says that every cell completed, so success is judged by the
+exception and by the completion scrap of the last cell, never by metadata.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from perflib import errors, project, scraps
+from perflib.errors import SetupError
+from perflib.pipeline.plan import PlannedStep, literal
+from perflib.results import Failure
+from perflib.runs import Run
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | None:
+    """
+    Execute a step's notebook into the run.
+
+    Args:
+        step: What to execute.
+        run: The run's folder; the executed notebook is kept there also when it failed.
+        cell_timeout_sec: How long one cell may take.
+
+    Returns:
+        None on success, else what happened, in one sentence.
+
+    Raises:
+        SetupError: If the executed notebook cannot be written.
+    """
+    target = executed_path(step.name, run)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    working = target.with_name(f".{target.name}")
+    try:
+        with _quiet_kernel():
+            papermill.execute_notebook(
+                literal(step.notebook),
+                literal(working),
+                parameters=dict(step.parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=str(project.root()),
+                autosave_cell_every=0,
+                execution_timeout=cell_timeout_sec,
+                config=_transport(),
+            )
+        failure = None if scraps.is_complete(working, run.run_id) else _incomplete(step, target)
+    except PapermillExecutionError as error:
+        failure = _cell_failure(step, error, target)
+    except DeadKernelError:
+        failure = _named(step, "kernel-died", f"its kernel died, most likely out of memory; see {target}.")
+    except CellTimeoutError:
+        failure = _named(
+            step, "timeout", f"a cell took longer than {cell_timeout_sec} s; raise cell_timeout_sec or see {target}."
+        )
+    except OSError as error:
+        raise SetupError(f"{target} cannot be written ({error.strerror or error}); free space and go on.") from error
+    finally:
+        if working.exists():
+            working.replace(target)
+    return failure
+
+
+def executed_path(step_name: str, run: Run) -> Path:
+    """Return where the executed notebook of a step is kept."""
+    names = {"baseline": "01_baseline", "report": "04_report"}
+    return run.notebook(names.get(step_name, f"02_{step_name}"))
+
+
+def _cell_failure(step: PlannedStep, error: PapermillExecutionError, target: Path) -> Failure:
+    words = _COLOUR.sub("", str(error.evalue)).strip()
+    is_ours = isinstance(getattr(errors, str(error.ename), None), type)
+    sentence = words if is_ours else f"{error.ename}: {words}"
+    return _named(step, "cell-error", f"cell {error.exec_count} said: {sentence} (see {target})")
+
+
+def _incomplete(step: PlannedStep, target: Path) -> Failure:
+    return _named(step, "incomplete", f"its last cell was not reached, although no error was raised; see {target}.")
+
+
+def _named(step: PlannedStep, reason: str, sentence: str) -> Failure:
+    return Failure(step.name, reason, f"{step.notebook.name} for {step.name}: {sentence}")
+
+
+def _transport() -> Config:
+    """Talk to kernels over files, not over TCP that other users of the host could reach."""
+    config = Config()
+    config.KernelManager.transport = "ipc"
+    return config
+
+
+@contextlib.contextmanager
+def _quiet_kernel() -> Iterator[None]:
+    """Keep papermill's remarks, and torch.profiler's own start and stop lines, off the terminal."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

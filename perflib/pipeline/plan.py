@@ -1,0 +1,144 @@
+"""
+What will be executed: the notebooks of a run, each with checked parameters and a digest of all that it reads.
+
+Papermill only warns of a parameter that a notebook does not have and runs the default; here that is an error, before
+anything runs.
+"""
+
+import dataclasses
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from perflib import project, records
+from perflib.errors import ParameterError, did_you_mean
+from perflib.params import ExperimentParams, RunParams
+from perflib.runs import Run
+
+BASELINE, EXPERIMENT, REPORT = "01_baseline", "02_experiment", "04_report"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedStep:
+    """One notebook to execute; ``inputs_sha256`` is None for the report, which reads what the others wrote."""
+
+    name: str
+    notebook: Path
+    parameters: Mapping[str, Any]
+    inputs_sha256: str | None
+    is_modified: bool
+
+
+def plan(
+    params: RunParams,
+    experiments: Sequence[ExperimentParams],
+    *,
+    run: Run,
+    guardrails_sha256: str,
+    prepared_sha256: str,
+    versions: Mapping[str, str],
+) -> list[PlannedStep]:
+    """
+    List the steps of a run: baseline, every experiment, report.
+
+    Args:
+        params: The run.
+        experiments: Its experiments, in order.
+        run: The run's folder.
+        guardrails_sha256: Digest of the limits.
+        prepared_sha256: Digest of the prepared baseline artifact.
+        versions: Of the engines, so that an upgrade is a changed input.
+
+    Raises:
+        ParameterError: If a notebook is missing, has no parameters cell, or lacks a parameter.
+    """
+    workload = params.workload if isinstance(params.workload, str) else params.workload.model_dump()
+    common = {"workload": workload, "scenarios": params.scenarios, "seed": params.seed, "device": params.device}
+    base = [code_sha256(), prepared_sha256, dict(versions)]
+    steps = [
+        _step(BASELINE, {**common, "baseline_lives_count": params.baseline_lives_count}, run, base, name="baseline")
+    ]
+    counts = {"max_lives_count": params.max_lives_count, "units_per_life_count": params.units_per_life_count}
+    for experiment in experiments:
+        given = {**common, **counts, "guardrails": params.guardrails, **experiment.model_dump()}
+        steps.append(_step(EXPERIMENT, given, run, [*base, guardrails_sha256], name=experiment.name))
+    return [*steps, plan_report(run)]
+
+
+def plan_report(run: Run) -> PlannedStep:
+    """Return the step that tells a run's story to stakeholders; what it reads is known when its turn comes."""
+    return dataclasses.replace(_step(REPORT, {}, run, [], name="report"), inputs_sha256=None)
+
+
+def check_notebooks(params: RunParams, experiments: Sequence[ExperimentParams]) -> None:
+    """Check every notebook's parameters without a run folder, so that a mistake leaves nothing behind."""
+    nowhere = Run(Path("unmade"))
+    plan(params, experiments, run=nowhere, guardrails_sha256="", prepared_sha256="", versions={})
+
+
+def report_inputs_sha256(run: Run, step: PlannedStep) -> str:
+    """Return the digest of what the report reads: its notebook, the code, and every record of the run."""
+    names = sorted((run.folder / "records").glob("*.json"))
+    return records.sha256_json(
+        [records.sha256_file(step.notebook), code_sha256(), records.sha256_files(names, root=run.folder)]
+    )
+
+
+def code_sha256() -> str:
+    """Return the digest of perflib's own source."""
+    package = Path(__file__).resolve().parents[1]
+    files = [path for path in sorted(package.rglob("*")) if path.suffix in (".py", ".j2", ".css", ".json")]
+    return records.sha256_files(files, root=package)
+
+
+def _step(notebook: str, given: dict[str, Any], run: Run, base: Sequence[Any], *, name: str) -> PlannedStep:
+    path = project.root() / "notebooks" / f"{notebook}.ipynb"
+    check_parameters(path, {"run_dir": "", **given})
+    digest = records.sha256_json([records.sha256_file(path), given, *base])
+    return PlannedStep(name, path, {"run_dir": str(run.folder), **given}, digest, _is_modified(path))
+
+
+def check_parameters(notebook: Path, given: Mapping[str, Any]) -> None:
+    """
+    Compare parameters with the cell that papermill will override.
+
+    Raises:
+        ParameterError: If the notebook is missing or unreadable, has no ``parameters`` cell, or lacks a name.
+    """
+    try:
+        document = nbformat.read(notebook, as_version=4)
+    except FileNotFoundError:
+        raise ParameterError(f"the notebook {notebook} does not exist; restore it from the repository.") from None
+    except Exception as error:
+        raise ParameterError(f"{notebook} is not a notebook ({type(error).__name__}); restore it.") from error
+    tagged = [cell for cell in document.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise ParameterError(f"{notebook} has {len(tagged)} cells tagged `parameters`; tag exactly one.")
+    import papermill
+
+    known = papermill.inspect_notebook(literal(notebook))
+    for key in given:
+        if key not in known:
+            raise ParameterError(f"`{key}` is not a parameter of {notebook.stem}; {did_you_mean(key, known)}")
+
+
+def literal(path: Path) -> str:
+    """Write a path so that papermill, which formats paths with the parameters, leaves its braces alone."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _is_modified(path: Path) -> bool:
+    """Say whether a notebook differs from the commit; without git nobody can say, and the digest still tells."""
+    try:
+        reply = subprocess.run(
+            ["git", "-C", str(path.parent), "diff", "--quiet", "HEAD", "--", path.name],
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return reply.returncode == 1

@@ -1,0 +1,270 @@
+"""
+The run itself: check everything, then prepare, execute, judge and report, and write `run.json` after every step.
+
+A run that is interrupted, or whose experiment fails, leaves a consistent record; ``resume`` redoes only the steps that
+are missing or whose inputs changed.
+"""
+
+import dataclasses
+import datetime
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from perflib import machine, project, records, scraps, verdict
+from perflib.benchmarking.lock import host_lock
+from perflib.errors import InterruptedRunError, ParameterError, PerflibError, SetupError, did_you_mean
+from perflib.params import ExperimentParams, RunParams, load_experiments, load_guardrails, load_run
+from perflib.pipeline.execute import execute, executed_path
+from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, plan, report_inputs_sha256
+from perflib.pipeline.signals import ending_children, raising_signals
+from perflib.pipeline.watch import Watch
+from perflib.results import Candidate, Failure, RunSummary, Step
+from perflib.runs import SUMMARY_FILE, Run, newest_run
+from perflib.workloads import get_workload
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    run: Run
+    summary: RunSummary
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The judged candidates."""
+        return self.summary.candidates
+
+
+def run_params(
+    path: Path,
+    *,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    only: Sequence[str] = (),
+    stream: Any = None,
+) -> Outcome:
+    """
+    Run a params file from beginning to end.
+
+    Args:
+        path: The params file.
+        run_dir: The run's folder; None makes a new one, or with ``resume`` takes the newest of these params.
+        resume: Redo only what is missing or whose inputs changed.
+        only: Names of experiments to keep of those in the file; empty for all.
+        stream: Where progress goes; standard error if None.
+
+    Returns:
+        Outcome: The run and its summary, which holds the exit code.
+
+    Raises:
+        ParameterError: For any mistake in the files, before anything is written.
+        SetupError: If the machine or the network is not up to it.
+        InterruptedRunError: If a signal ended it; the record says so.
+    """
+    params, experiments = _read(path, only)
+    _, guardrails_sha256 = load_guardrails(params.guardrails)
+    check_notebooks(params, experiments)
+    workload = get_workload(_plain_workload(params), seed=params.seed)
+    _check_device(params)
+    run = _open(path, run_dir, resume=resume)
+    before = run.summary()
+    summary = RunSummary(
+        run_id=run.run_id,
+        ulid=before.ulid if before else _ulid(),
+        status="running",
+        reason=None,
+        exit_code=None,
+        commit=project.commit7(),
+        started=before.started if before else _now(),
+        wall_sec=None,
+        params_name=path.stem,
+        params=params.model_dump(),
+        params_sha256=records.sha256_file(path),
+        guardrails_sha256=guardrails_sha256,
+        code_sha256=code_sha256(),
+        machine=machine.read_card().to_dict(),
+        steps=before.steps if before else (),
+        candidates=(),
+    )
+    watch = Watch(len(experiments) + 3, stream=stream)
+    book = _Book(run, summary, start_sec=time.monotonic())
+    try:
+        with raising_signals(), ending_children(), host_lock():
+            book.save()
+            watch.line(f"run {run.folder}")
+            with watch.step("prepare"):
+                prepared = workload.prepare()
+            steps = plan(
+                params,
+                experiments,
+                run=run,
+                guardrails_sha256=guardrails_sha256,
+                prepared_sha256=prepared.digest,
+                versions=machine.read_card().versions,
+            )
+            book.forget_all_but(steps)
+            for step in steps:
+                _take(step, book, watch, cell_timeout_sec=params.cell_timeout_sec)
+            return Outcome(run, book.end())
+    except InterruptedRunError as error:
+        book.end(status="interrupted", reason=str(error), exit_code=error.exit_code)
+        raise
+    except PerflibError as error:
+        book.end(status="failed", reason=str(error), exit_code=error.exit_code)
+        raise
+    finally:
+        watch.close()
+
+
+def _take(step: PlannedStep, book: "_Book", watch: Watch, *, cell_timeout_sec: int) -> None:
+    """Execute one step unless an earlier run of it stands, and render the page after the report's notebook."""
+    run, is_report = book.run, step.name == "report"
+    if is_report:
+        step = dataclasses.replace(step, inputs_sha256=report_inputs_sha256(run, step))
+    if book.stands(step):
+        watch.line(f"{step.name}: unchanged")
+        return
+    with watch.step(step.name):
+        book.begin(step)
+        start_sec = time.monotonic()
+        failure = execute(step, run, cell_timeout_sec=cell_timeout_sec)
+        if is_report and failure is None:
+            from perflib.report import render_report
+
+            render_report(executed_path(step.name, run), run.report, title=f"perflib report · {run.run_id}")
+        book.finish(step, failure, wall_sec=time.monotonic() - start_sec)
+    if failure is not None:
+        watch.line(f"{step.name} failed ({failure.reason}): {failure.sentence}")
+
+
+class _Book:
+    """`run.json` while it grows."""
+
+    def __init__(self, run: Run, summary: RunSummary, *, start_sec: float) -> None:
+        self.run, self.summary, self._start_sec = run, summary, start_sec
+
+    def save(self, **changes: Any) -> None:
+        self.summary = dataclasses.replace(self.summary, **changes)
+        self.summary.write(self.run.folder / SUMMARY_FILE)
+
+    def stands(self, step: PlannedStep) -> bool:
+        """Say whether an earlier execution of this step, with the same inputs, is complete."""
+        found = next((one for one in self.summary.steps if one.name == step.name), None)
+        if found is None or found.status != "done" or found.inputs_sha256 != step.inputs_sha256:
+            return False
+        if step.name == "report" and not self.run.report.is_file():
+            return False
+        return scraps.is_complete(executed_path(step.name, self.run), self.run.run_id)
+
+    def begin(self, step: PlannedStep) -> None:
+        """Forget what an earlier attempt left, so that no old record stands beside a new one."""
+        for path in self._records_of(step.name):
+            path.unlink()
+        self._put(step, status="running", reason=None, wall_sec=None)
+
+    def finish(self, step: PlannedStep, failure: Failure | None, *, wall_sec: float) -> None:
+        if failure is not None:
+            self.run.write(failure, step.name)
+        status = "done" if failure is None else "failed"
+        self._put(step, status=status, reason=failure.reason if failure else None, wall_sec=wall_sec)
+
+    def forget_all_but(self, steps: Sequence[PlannedStep]) -> None:
+        """Drop steps that the params file no longer names, with their records."""
+        names = {step.name for step in steps}
+        for name in [one.name for one in self.summary.steps if one.name not in names]:
+            for path in self._records_of(name):
+                path.unlink()
+        self.save(steps=tuple(one for one in self.summary.steps if one.name in names))
+
+    def end(self, *, status: str | None = None, reason: str | None = None, exit_code: int | None = None) -> RunSummary:
+        """Judge what there is and write the last word; a step that was cut off has failed."""
+        steps = tuple(
+            dataclasses.replace(one, status="failed", reason=status or "failed") if one.status == "running" else one
+            for one in self.summary.steps
+        )
+        self.summary = dataclasses.replace(self.summary, steps=steps)
+        candidates = verdict.judge_run(self.run)
+        failed = [one for one in self.summary.steps if one.status == "failed"]
+        code = verdict.exit_code(candidates, has_failed_step=bool(failed)) if exit_code is None else exit_code
+        self.save(
+            status=status or "done",
+            reason=reason or (f"{failed[0].name}: {failed[0].reason}" if failed else None),
+            exit_code=code,
+            candidates=candidates,
+            wall_sec=time.monotonic() - self._start_sec,
+        )
+        return self.summary
+
+    def _records_of(self, name: str) -> list[Path]:
+        """List the files of one step: `-` and `.` also stand in names, so int8 must not take static-int8's."""
+        return [path for path in (self.run.folder / "records").glob("*-*") if path.stem.partition("-")[2] == name]
+
+    def _put(self, step: PlannedStep, **fields: Any) -> None:
+        made = Step(
+            name=step.name,
+            notebook=step.notebook.name,
+            inputs_sha256=step.inputs_sha256 or "",
+            is_modified=step.is_modified,
+            **fields,
+        )
+        others = [one for one in self.summary.steps if one.name != step.name]
+        self.save(steps=(*others, made))
+
+
+def _read(path: Path, only: Sequence[str]) -> tuple[RunParams, tuple[ExperimentParams, ...]]:
+    params = load_run(path)
+    for name in only:
+        if name not in params.experiments:
+            raise ParameterError(f"--only {name} is no experiment of {path}; {did_you_mean(name, params.experiments)}")
+    if only:
+        params = params.model_copy(update={"experiments": [name for name in params.experiments if name in only]})
+    return params, load_experiments(params)
+
+
+def _open(path: Path, run_dir: Path | None, *, resume: bool) -> Run:
+    if run_dir is None and resume:
+        found = newest_run(params_name=path.stem)
+        if found is None:
+            raise ParameterError(f"there is no run of {path.stem} to resume; start one without --resume.")
+        return found
+    if run_dir is None:
+        return Run(project.new_run_dir(path.stem))
+    run = Run(run_dir.resolve())
+    if (run.folder / SUMMARY_FILE).exists() and not resume:
+        raise ParameterError(
+            f"{run.folder} holds a run already; add --resume to go on with it, or name another folder."
+        )
+    if run.folder.is_dir() and any(run.folder.iterdir()) and not (run.folder / SUMMARY_FILE).exists():
+        raise ParameterError(f"{run.folder} is not empty and holds no run; name a new folder.")
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"the run folder {run.folder} cannot be made ({error.strerror}); name a writable one."
+        ) from error
+    if not os.access(run.folder, os.W_OK):
+        raise SetupError(f"the run folder {run.folder} cannot be written; name a writable one.")
+    return run
+
+
+def _check_device(params: RunParams) -> None:
+    if params.device == "cuda" and not machine.has_cuda():
+        raise SetupError("the run asks for device: cuda and torch sees no CUDA device here; use device: cpu.")
+
+
+def _plain_workload(params: RunParams) -> Any:
+    return params.workload if isinstance(params.workload, str) else params.workload.model_dump()
+
+
+def _ulid() -> str:
+    from ulid import ULID
+
+    return str(ULID())
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,175 @@
+"""
+The stakeholders' report, section by section, from the records of a run and nothing else.
+
+Each visible cell of `04_report` is one call of this.
+"""
+
+import dataclasses
+import functools
+import html
+
+from IPython.display import HTML, Markdown, display
+
+from perflib import machine, plots, sentences, tables, units, verdict
+from perflib.results import (
+    Baseline,
+    Build,
+    Candidate,
+    Ceilings,
+    Comparison,
+    Gate,
+    Prediction,
+    Profile,
+    RunSummary,
+    Validation,
+)
+from perflib.runs import Run
+from perflib.session import show_figure
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportView:
+    """What a stakeholder reads of one run."""
+
+    run: Run
+
+    @functools.cached_property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every candidate with its verdict."""
+        return verdict.judge_run(self.run)
+
+    @functools.cached_property
+    def baseline(self) -> Baseline | None:
+        """The baseline's record; None where its notebook failed."""
+        return self.run.read(Baseline, "baseline")
+
+    @functools.cached_property
+    def summary(self) -> RunSummary | None:
+        """The run's own record."""
+        return self.run.summary()
+
+    @functools.cached_property
+    def card(self) -> machine.MachineCard:
+        """The machine on which the run was made."""
+        if self.summary is not None:
+            return machine.MachineCard.from_dict(self.summary.machine, source="the machine card of run.json")
+        return machine.read_card()
+
+    @property
+    def unit(self) -> str:
+        """What one example is called."""
+        return self.baseline.unit if self.baseline else "examples"
+
+    def headline(self) -> None:
+        """Say what was found, in one sentence."""
+        _say(f"**{verdict.headline(self.candidates)}**")
+
+    def decision_table(self) -> None:
+        """Show the decision: baseline first, then every candidate, speed beside quality."""
+        lives = [len(one.lives) for name in self.run.names(Comparison) for one in self._comparison(name).scenarios]
+        spread = f"{min(lives)} to {max(lives)}" if len(set(lives)) > 1 else str(max(lives, default=0))
+        lives_words = f"{spread} pairs of fresh processes; " if lives else ""
+        count = f"{self.baseline.test_count:,} test {self.unit}." if self.baseline else ""
+        caption = f"{machine.describe(self.card)}. Speed-ups with 90 % intervals; {lives_words}{count}"
+        _html(tables.summary_table(self.candidates, self.baseline, caption=caption))
+
+    def decision_figure(self) -> None:
+        """Show speed and quality side by side."""
+        margin = max((gate.limit for gate in self._gates() if gate.id == "A2"), default=0.01)
+        show_figure(self.run, plots.plot_summary(self.candidates, margin_ratio=margin), "decision")
+
+    def reasons(self) -> None:
+        """Show why each candidate got its verdict."""
+        _html(tables.reasons_list(self.candidates))
+
+    def baseline_section(self) -> None:
+        """Show the model as it is today."""
+        if self.baseline is None:
+            _say("The baseline could not be measured in this run; its notebook says why.")
+            return
+        _say(sentences.baseline_sentence(self.baseline))
+        _html(tables.baseline_table(self.baseline))
+        if any(one.scenario == "single" for one in self.baseline.scenarios):
+            show_figure(self.run, plots.plot_latency(self.baseline), "report-latency")
+        profile = self.run.read(Profile, "baseline")
+        if profile is not None:
+            _say(sentences.profile_sentence(profile))
+            show_figure(self.run, plots.plot_operators(profile, top_count=6), "report-operators")
+
+    def candidate_sections(self) -> None:
+        """Show every candidate: prediction, speed, answers, guardrails."""
+        for candidate in self.candidates:
+            _html(f"<h3>{html.escape(candidate.name)} {tables.pill(candidate.verdict)}</h3>")
+            self._candidate_section(candidate)
+
+    def method(self) -> None:
+        """Say how the numbers came about, and what they do not say."""
+        comparison = next((self._comparison(name) for name in self.run.names(Comparison)), None)
+        if comparison is None:
+            _say("Nothing was compared in this run.")
+            return
+        _say(
+            f"Baseline and candidate are timed in pairs of fresh processes ('lives'), in an order that a recorded "
+            f"coin gives (seed {comparison.seed}). A verdict is wrong with probability at most "
+            f"{units.percent(comparison.alpha_ratio, 0)}, whatever the machine's noise looks like; a change of at most "
+            f"{units.percent(comparison.tolerance_ratio)} counts as none. "
+            f"Both are served the same way: in batches as they come, on {self.card.thread_count} threads."
+        )
+        _say(
+            "What this does not say: speed on another kind of machine, with inputs of other lengths, or under "
+            "concurrent load; and whether the answers are fair to every group of people."
+        )
+
+    def machine_section(self) -> None:
+        """Show the machine and its ceilings."""
+        _html(tables.machine_table(self.card))
+        ceilings = self.run.read(Ceilings, "machine")
+        if ceilings is not None:
+            _html(tables.ceilings_table(ceilings))
+
+    def sources(self) -> None:
+        """Say where every number comes from."""
+        digest = self.baseline.artifact_sha256[:12] if self.baseline else "unknown"
+        commit = self.summary.commit if self.summary else "unknown"
+        _say(
+            f"Run `{self.run.run_id}`, commit `{commit}`, baseline artifact `{digest}`. "
+            "Every number on this page stands in a file of the run's `records/` folder, with the raw samples it was "
+            "computed from; `run.json` lists parameters, digests and verdicts."
+        )
+
+    def _candidate_section(self, candidate: Candidate) -> None:
+        name = candidate.name
+        build, comparison = self.run.read(Build, name), self.run.read(Comparison, name)
+        validation = self.run.read(Validation, name)
+        prediction = self.run.read(Prediction, name)
+        if prediction is not None:
+            _say(f"Expected, because {prediction.because}: {units.speedup(prediction.predicted_speedup_ratio)}.")
+        if build is None or comparison is None or validation is None:
+            _say(f"Not completed: {' '.join(candidate.reasons)}")
+            return
+        _say(f"{sentences.speed_sentence(comparison)} {sentences.quality_sentence(validation)}")
+        if prediction is not None:
+            _say(sentences.prediction_sentence(prediction, comparison))
+        _html(tables.comparison_table(comparison, validation, build))
+        show_figure(self.run, plots.plot_lives(comparison), f"report-lives-{name}")
+        _html(tables.gates_table(validation))
+        if validation.slices:
+            show_figure(self.run, plots.plot_slices(validation.slices, has_candidate=True), f"report-slices-{name}")
+        _say(sentences.build_sentence(build))
+
+    def _comparison(self, name: str) -> Comparison:
+        found = self.run.read(Comparison, name)
+        assert found is not None
+        return found
+
+    def _gates(self) -> list[Gate]:
+        found = (self.run.read(Validation, name) for name in self.run.names(Validation))
+        return [gate for one in found if one is not None for gate in one.gates]
+
+
+def _say(text: str) -> None:
+    display(Markdown(text))
+
+
+def _html(text: str) -> None:
+    display(HTML(text))

@@ -1,0 +1,124 @@
+"""
+Computed conclusions: one sentence per result, with its values, its uncertainty and its n.
+
+Notebooks and the report show these; nobody types a number into prose.
+"""
+
+from perflib import units
+from perflib.results import Baseline, Build, Ceilings, Comparison, Prediction, Profile, ScenarioComparison, Validation
+
+_SPEED = {
+    "IMPROVEMENT": "faster",
+    "REGRESSION": "slower",
+    "PASS": "not slower",
+    "INCONCLUSIVE": "not decided",
+}
+
+
+def ceilings_sentence(ceilings: Ceilings) -> str:
+    """Say how much the lower precisions could give at best."""
+    parts = [
+        f"{name} at most {units.speedup(rate / ceilings.fp32_flop_per_sec)}"
+        for name, rate in (("bf16", ceilings.bf16_flop_per_sec), ("int8", ceilings.int8_op_per_sec))
+        if rate is not None
+    ]
+    return f"Over a perfect fp32, this machine can give {' and '.join(parts) or 'no lower precision'}."
+
+
+def distance_sentence(profile: Profile, ceilings: Ceilings) -> str:
+    """Say how far the profiled batch is from the fp32 ceiling; the profiler's own overhead is in it."""
+    flops_count = sum(row.flop_count for row in profile.operators) / profile.active_step_count
+    ideal_sec = flops_count / ceilings.fp32_flop_per_sec
+    seen_sec = profile.wall_sec / profile.active_step_count
+    return (
+        f"A batch of {profile.batch_example_count} needs {units.rate(flops_count, 'FLOP')}, which the fp32 ceiling "
+        f"does in {units.duration(ideal_sec)}; under the profiler it takes {units.duration(seen_sec)}, "
+        f"so {units.percent(ideal_sec / seen_sec, 0)} of the ceiling is reached."
+    )
+
+
+def profile_sentence(profile: Profile) -> str:
+    """Say which operators take the time."""
+    top = [
+        f"{row.operator.removeprefix('aten::')} {units.percent(row.self_share_ratio, 0)}"
+        for row in profile.operators[:3]
+    ]
+    return f"Most of the time goes to {', '.join(top)}."
+
+
+def baseline_sentence(baseline: Baseline) -> str:
+    """Say what the model does today: latency, throughput, quality."""
+    parts = []
+    for one in baseline.scenarios:
+        if one.scenario == "single":
+            parts.append(
+                f"answers one call in {units.duration(one.p50_sec)} (95 % within {units.duration(one.p95_sec)})"
+            )
+        else:
+            parts.append(f"works through {units.three_digits(one.examples_per_sec)} {baseline.unit} per second")
+    accuracy = baseline.accuracy_ratio
+    share = f"{units.percent(accuracy.estimate)} [{units.percent(accuracy.low)}, {units.percent(accuracy.high)}]"
+    quality = f"is right on {share}"
+    return f"Today the model {', '.join(parts)}, and {quality} of {baseline.test_count:,} test {baseline.unit}."
+
+
+def build_sentence(build: Build) -> str:
+    """Say what the recipe cost and what proves that it took effect."""
+    proofs = [
+        f"{proof['stage']}: {units.percent(proof['low_precision_share_ratio'], 0)} of {proof['linear_layer_count']} "
+        "linear layers run in the low precision"
+        for proof in build.proofs
+        if "low_precision_share_ratio" in proof
+    ]
+    return (
+        f"Built in {units.duration(build.build_sec)}: {units.size(build.parent_size_bytes)} became "
+        f"{units.size(build.size_bytes)}{'; ' if proofs else ''}{'; '.join(proofs)}."
+    )
+
+
+def speed_sentence(comparison: Comparison) -> str:
+    """Say the verdict of every scenario with interval and number of lives."""
+    return " ".join(_scenario_sentence(comparison, one) for one in comparison.scenarios)
+
+
+def prediction_sentence(prediction: Prediction, comparison: Comparison) -> str:
+    """Hold the prediction against the measurement."""
+    one = next((one for one in comparison.scenarios if one.scenario == "offline"), comparison.scenarios[0])
+    ratio, expected = one.speedup_ratio, prediction.predicted_speedup_ratio
+    word = "as predicted"
+    if ratio.low is not None and ratio.low > expected:
+        word = "more than predicted"
+    if ratio.high is not None and ratio.high < expected:
+        word = "less than predicted"
+    if ratio.low is None:
+        word = "which the interval cannot test yet"
+    return (
+        f"Predicted {units.speedup(expected)}, measured {units.speedup(ratio.estimate, ratio.low, ratio.high)} in "
+        f"{one.scenario}: {word}."
+    )
+
+
+def quality_sentence(validation: Validation) -> str:
+    """Say what changed in the answers, and what hides behind the mean."""
+    change = validation.accuracy_change_ratio
+    return (
+        f"Accuracy changes by {units.points(change.estimate)} (95 % sure: no worse than {units.points(change.low)}). "
+        f"Behind that, {validation.negative_flip_count} answers became wrong and {validation.positive_flip_count} "
+        f"right, of {validation.example_count:,}. Guardrails: {validation.verdict}."
+    )
+
+
+def _scenario_sentence(comparison: Comparison, one: ScenarioComparison) -> str:
+    ratio = one.speedup_ratio
+    speed = units.speedup(ratio.estimate, ratio.low, ratio.high)
+    lives = f"{len(one.lives)} lives, E = {units.three_digits(one.evidence)}"
+    ruled_out = one.reached_mde_ratio
+    if one.verdict == "INCONCLUSIVE":
+        seen = "no slowdown" if ruled_out is None else f"slowdowns of {units.percent(ruled_out)} or more"
+        return f"In {one.scenario}, {comparison.name} is not decided at {speed} ({lives}); this run rules out {seen}."
+    if one.verdict == "PASS":
+        return (
+            f"In {one.scenario}, {comparison.name} shows no regression as large as "
+            f"{units.percent(comparison.mde_ratio)} ({lives})."
+        )
+    return f"In {one.scenario}, {comparison.name} is {_SPEED[one.verdict]}: {speed} of the baseline's speed ({lives})."

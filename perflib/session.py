@@ -1,0 +1,168 @@
+"""
+What a notebook works with: the run it writes to, the workload, the baseline, and how to show things.
+
+    session = Session.begin("01_baseline", run_dir=run_dir, workload=workload)
+    session.show(plots.plot_operators(profile), "operators")
+    session.finish(baseline=baseline)
+
+A notebook that the pipeline runs is given its run folder; one that a person opens makes its own under `outputs/`.
+"""
+
+import dataclasses
+import functools
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from IPython import get_ipython
+from IPython.display import HTML, Markdown, display
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from perflib import machine, project, records, scraps, tables
+from perflib.artifact import Artifact, Runtime
+from perflib.encoded import Encoded
+from perflib.errors import PerflibError
+from perflib.records import Record
+from perflib.runs import Run, newest_run
+from perflib.validation import predictions
+from perflib.workloads import get_workload
+from perflib.workloads.base import Splits, Workload
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """One notebook at work; parts that take time (splits, inputs, baseline) are made when first asked for."""
+
+    run: Run
+    workload: Workload
+    device: str
+    seed: int
+
+    @classmethod
+    def begin(
+        cls,
+        notebook: str,
+        *,
+        run_dir: str,
+        workload: str | Mapping[str, Any],
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> "Session":
+        """
+        Open the run folder (a new one where ``run_dir`` is empty) and find the workload.
+
+        Raises:
+            ParameterError: If the workload is unknown.
+            SetupError: If the folder cannot be made.
+        """
+        show_errors_as_sentences()
+        found = get_workload(workload, seed=seed)
+        folder = Path(run_dir).resolve() if run_dir else project.new_run_dir(notebook)
+        return cls(Run(folder), found, device, seed)
+
+    @functools.cached_property
+    def card(self) -> machine.MachineCard:
+        """The machine card."""
+        return machine.read_card()
+
+    @functools.cached_property
+    def baseline(self) -> Artifact:
+        """The baseline artifact: prepared if need be, and kept in the run."""
+        prepared = self.workload.prepare()
+        device: Any = self.device
+        runtime: Runtime = dataclasses.replace(prepared.spec.runtime, device=device)
+        return self.run.keep_artifact(prepared, "baseline", runtime=runtime)
+
+    @functools.cached_property
+    def splits(self) -> Splits:
+        """The four splits of the data."""
+        _ = self.baseline  # the data lie in the cache once the workload is prepared
+        return self.workload.splits()
+
+    @functools.cached_property
+    def inputs(self) -> Encoded:
+        """The encoded test split, in its own order and with its real lengths."""
+        return self.workload.encode(self.splits.test.inputs)
+
+    def predict(self, artifact: Artifact, label: str) -> NDArray[Any]:
+        """Answer the whole test split, or take the cached answers of the same artifact, inputs and machine."""
+        return predictions.predict(artifact, self.inputs, cache=_answers_dir(), label=label)
+
+    def remember(self, artifact: Artifact, answers: NDArray[Any]) -> None:
+        """Put answers of the whole test split where `predict` finds them, so that nobody computes them again."""
+        predictions.keep(answers, predictions.cache_path(artifact, self.inputs, cache=_answers_dir()))
+
+    def show_machine(self) -> None:
+        """Show the machine card."""
+        display(HTML(tables.machine_table(self.card)))
+
+    def show(self, drawn: tuple[Figure, Any], name: str) -> None:
+        """Keep a figure as SVG under its name, and show it with its text alternative."""
+        show_figure(self.run, drawn, name)
+
+    def show_table(self, html: str) -> None:
+        """Show a table of `perflib.tables`."""
+        display(HTML(html))
+
+    def say(self, sentence: str) -> None:
+        """Show a computed sentence; conclusions are never typed."""
+        display(Markdown(sentence))
+
+    def keep(self, record: Record, name: str) -> None:
+        """Write a record to the run and glue it for tools that read notebooks."""
+        self.run.write(record, name)
+        scraps.glue(record.schema.split("/")[1], _without_samples(record.to_dict()))
+
+    def finish(self) -> None:
+        """Leave the scrap without which the run does not count this notebook as complete."""
+        scraps.glue_complete(self.run.run_id)
+
+
+def show_errors_as_sentences() -> None:
+    """Let a `PerflibError` in this notebook end its cell with one sentence, not with a traceback of our insides."""
+    shell = get_ipython()
+    if shell is not None:
+        shell.set_custom_exc((PerflibError,), _show_sentence)
+
+
+def _show_sentence(shell: Any, kind: type[BaseException], error: BaseException, *_: Any, **__: Any) -> None:
+    # It stays an error: JupyterLab stops and papermill fails on this output, as on any other.
+    shell._showtraceback(kind, error, [f"{kind.__name__}: {error}"])
+
+
+def show_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> None:
+    """Keep a figure as SVG in the run, show it, and glue its text alternative."""
+    figure = drawn[0]
+    buffer = io.BytesIO()
+    # No date: the same results give the same bytes.
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Description": str(figure.get_label())})
+    records.write_bytes(run.figure(name), buffer.getvalue())
+    scraps.glue(f"figure-{name}", str(figure.get_label()), view=figure)
+    plt.close(figure)
+
+
+def newest_or_smoke() -> Run:
+    """Return the newest finished run; where there is none, make a smoke run and say so."""
+    found = newest_run()
+    if found is None:
+        display(Markdown("There is no finished run yet, so a smoke run on a tiny model is made now (about a minute)."))
+        from perflib.pipeline import run_params
+
+        found = run_params(project.root() / "params" / "smoke.yaml").run
+    return found
+
+
+def _answers_dir() -> Path:
+    return project.cache_dir() / "predictions"
+
+
+def _without_samples(data: Any) -> Any:
+    """Drop raw samples and lists of lives: they are in the record, and a notebook stays small."""
+    if isinstance(data, dict):
+        return {key: _without_samples(value) for key, value in data.items() if key not in ("lives", "samples_sec")}
+    if isinstance(data, list | tuple):
+        return [_without_samples(value) for value in data]
+    return data

@@ -1,0 +1,167 @@
+"""
+May a candidate be shipped? The one place that puts speed and correctness together.
+
+approved     validation PASS or WARN, faster in at least one scenario, slower in none
+quarantined  a gate or a scenario says no; kept in the run with the reason, never promoted
+undecided    something that is required stayed inconclusive
+failed       it could not be built or run
+"""
+
+from collections.abc import Sequence
+
+from perflib import units
+from perflib.results import (
+    Build,
+    Candidate,
+    CandidateVerdict,
+    Comparison,
+    Estimate,
+    Failure,
+    LowerBound,
+    ScenarioComparison,
+    Validation,
+)
+from perflib.runs import Run
+
+
+def judge(
+    name: str,
+    *,
+    build: Build | None,
+    comparison: Comparison | None,
+    validation: Validation | None,
+    failure: Failure | None = None,
+) -> Candidate:
+    """Put the records of one candidate together; a missing record makes it failed."""
+    verdict, reasons = _decide(build, comparison, validation, failure)
+    speed = {one.scenario: one for one in comparison.scenarios} if comparison else {}
+    change = validation.accuracy_change_ratio if validation else None
+    return Candidate(
+        name=name,
+        verdict=verdict,
+        reasons=tuple(reasons),
+        single_p50_speedup_ratio=_estimate(speed.get("single")),
+        offline_throughput_speedup_ratio=_estimate(speed.get("offline")),
+        size_ratio=build.size_bytes / build.parent_size_bytes if build else None,
+        accuracy_change=LowerBound(change.estimate, change.low) if change else None,
+    )
+
+
+def judge_run(run: Run) -> tuple[Candidate, ...]:
+    """Judge every candidate of a run from its records, in the order of their names."""
+    return tuple(
+        judge(
+            name,
+            build=run.read(Build, name),
+            comparison=run.read(Comparison, name),
+            validation=run.read(Validation, name),
+            failure=run.read(Failure, name),
+        )
+        for name in run.candidate_names()
+    )
+
+
+def exit_code(candidates: Sequence[Candidate], *, has_failed_step: bool) -> int:
+    """
+    Return the exit code of a finished run: 4 a notebook failed, 0 something is approved or nothing was asked,
+    5 inconclusive, 2 all quarantined.
+
+    Example:
+        >>> exit_code([], has_failed_step=False)
+        0
+    """
+    verdicts = {candidate.verdict for candidate in candidates}
+    if has_failed_step or "failed" in verdicts:
+        return 4
+    if not verdicts or "approved" in verdicts:
+        return 0
+    return 5 if "undecided" in verdicts else 2
+
+
+def headline(candidates: Sequence[Candidate]) -> str:
+    """Say in one sentence what the run found, for the first line of the report."""
+    approved = [candidate for candidate in candidates if candidate.verdict == "approved"]
+    if not candidates:
+        return "No candidate was asked for; the baseline is measured."
+    if not approved:
+        return f"Ship nothing yet: {', '.join(f'{one.name} is {one.verdict}' for one in candidates)}."
+    best = max(approved, key=_speed_key)
+    ratio, way = _best_speed(best)
+    words = [f"Ship {best.name}"]
+    if ratio is not None:
+        words[0] += f": {units.speedup(ratio.estimate, ratio.low, ratio.high)} as fast as today {way}"
+    if best.size_ratio is not None:
+        words.append(f"{units.percent(best.size_ratio, 0)} of the size")
+    if best.accuracy_change is not None:
+        change = best.accuracy_change
+        words.append(f"accuracy {units.points(change.estimate)} (at worst {units.points(change.low)})")
+    return ", ".join(words) + "."
+
+
+def _decide(
+    build: Build | None, comparison: Comparison | None, validation: Validation | None, failure: Failure | None
+) -> tuple[CandidateVerdict, list[str]]:
+    if failure is not None:
+        return "failed", [failure.sentence]
+    if build is None or comparison is None or validation is None:
+        done = {"it was not built": build, "speed was not measured": comparison}
+        missing = next((words for words, record in done.items() if record is None), "answers were not validated")
+        return "failed", [f"The record is incomplete: {missing}."]
+    return _decide_measured(comparison, validation)
+
+
+def _decide_measured(comparison: Comparison, validation: Validation) -> tuple[CandidateVerdict, list[str]]:
+    bad = [gate.sentence for gate in validation.gates if gate.verdict == "FAIL"]
+    bad += [_slower(one) for one in comparison.scenarios if one.verdict == "REGRESSION"]
+    if bad:
+        return "quarantined", bad
+    faster = [one for one in comparison.scenarios if one.verdict == "IMPROVEMENT"]
+    open_gates = [gate.sentence for gate in validation.gates if gate.verdict == "INCONCLUSIVE"]
+    if open_gates or not validation.gates:
+        return "undecided", open_gates or ["No guardrail was checked, so nothing is known of its answers."]
+    if faster:
+        return "approved", [_faster(one) for one in faster] + [
+            gate.sentence for gate in validation.gates if gate.verdict == "WARN"
+        ]
+    undecided = [_unclear(one) for one in comparison.scenarios if one.verdict == "INCONCLUSIVE"]
+    if undecided:
+        return "undecided", undecided
+    return "quarantined", ["It is faster in no scenario, so there is nothing to gain from shipping it."]
+
+
+def _faster(one: ScenarioComparison) -> str:
+    return f"{_interval(one)} as fast in {one.scenario} ({len(one.lives)} lives)."
+
+
+def _slower(one: ScenarioComparison) -> str:
+    return f"Slower in {one.scenario}: {_interval(one)} of the baseline's speed ({len(one.lives)} lives)."
+
+
+def _unclear(one: ScenarioComparison) -> str:
+    ruled_out = one.reached_mde_ratio
+    seen = "no slowdown" if ruled_out is None else f"only slowdowns of {units.percent(ruled_out)} or more"
+    return f"Not decided in {one.scenario}: {len(one.lives)} lives rule out {seen}."
+
+
+def _interval(one: ScenarioComparison) -> str:
+    ratio = one.speedup_ratio
+    return units.speedup(ratio.estimate, ratio.low, ratio.high)
+
+
+def _estimate(one: ScenarioComparison | None) -> Estimate | None:
+    if one is None:
+        return None
+    return Estimate(one.speedup_ratio.estimate, one.speedup_ratio.low, one.speedup_ratio.high)
+
+
+def _best_speed(candidate: Candidate) -> tuple[Estimate | None, str]:
+    offline, single = candidate.offline_throughput_speedup_ratio, candidate.single_p50_speedup_ratio
+    known = [(one, way) for one, way in ((offline, "in throughput"), (single, "one at a time")) if one is not None]
+    # An approved candidate is faster in one scenario; the other may be undecided and is not the headline then.
+    proved = [pair for pair in known if pair[0].low is not None and pair[0].low > 1]
+    return next(iter(proved or known), (None, "one at a time"))
+
+
+def _speed_key(candidate: Candidate) -> float:
+    ratio, _ = _best_speed(candidate)
+    return ratio.estimate if ratio else 0.0
