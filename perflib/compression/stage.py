@@ -11,8 +11,6 @@ A package adds a stage by the entry point group ``perflib.stages``; a recipe may
 """
 
 import dataclasses
-import importlib
-import importlib.metadata
 import shutil
 import tempfile
 import time
@@ -23,12 +21,12 @@ from typing import Any, Protocol, runtime_checkable
 from perflib.artifact import Artifact, ArtifactSpec
 from perflib.encoded import Encoded
 from perflib.errors import ParameterError, StageError, did_you_mean
+from perflib.plugins import find_plugin
 from perflib.progress import Progress
 from perflib.records import dumps
 from perflib.results import Build
 
 _BUILT_IN = {"bf16": "perflib.compression.bf16:Bf16", "int8": "perflib.compression.int8:Int8"}
-_ENTRY_POINTS = "perflib.stages"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,17 +146,7 @@ def _ingredient(line: Any) -> Ingredient:
 
 
 def _stage_class(name: str) -> type:
-    places = dict(_BUILT_IN)
-    if name not in places and ":" not in name:
-        places |= {point.name: point.value for point in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
-        if name not in places:
-            raise ParameterError(f"stage `{name}` is not known; {did_you_mean(name, places)}")
-    module_name, _, class_name = places.get(name, name).partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    # ValueError and TypeError: an empty or a relative module name.
-    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
-        raise ParameterError(f"stage `{name}` cannot be imported ({error}); write it as module:Class.") from error
+    found = find_plugin(name, kind="stage", built_in=_BUILT_IN, group="perflib.stages")
     if not (isinstance(found, type) and dataclasses.is_dataclass(found) and issubclass(found, Stage)):
         raise ParameterError(f"stage `{name}` is no dataclass with `check` and `apply`; see perflib.compression.stage.")
     return found

@@ -127,7 +127,9 @@ Ruling = tuple[GateVerdict, float | None, str]
 def _retention(limit: Limit, facts: _Facts) -> Ruling:
     if facts.baseline_accuracy_ratio == 0:
         return "INCONCLUSIVE", None, "The baseline has no right answer, so nothing can be retained."
-    kept = facts.candidate_accuracy_ratio / facts.baseline_accuracy_ratio
+    # Of the counts: the ratio of two rounded ratios can fall below a limit that 99 of 100 keep exactly.
+    count = facts.flips.example_count
+    kept = round(facts.candidate_accuracy_ratio * count) / round(facts.baseline_accuracy_ratio * count)
     verdict: GateVerdict = "PASS" if kept >= limit.limit else "FAIL"
     return verdict, kept, f"The candidate keeps {kept:.2%} of the baseline's accuracy; the limit is {limit.limit:.2%}."
 

@@ -6,12 +6,11 @@ The workloads: three built in, any other by entry point, ``module:Class`` or a H
     get_workload({"hf_model": "…", "data": "reviews.csv", "text": "body", "label": "stars"})
 """
 
-import importlib
-import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
 from perflib.errors import ParameterError, did_you_mean
+from perflib.plugins import find_plugin
 from perflib.workloads.base import Workload
 
 _BUILT_IN = {
@@ -19,7 +18,6 @@ _BUILT_IN = {
     "reviews-tiny": "perflib.workloads.reviews_tiny:ReviewsTiny",
     "digits": "perflib.workloads.digits:Digits",
 }
-_ENTRY_POINTS = "perflib.workloads"
 _TABLE_KEYS = ("hf_model", "data", "text", "label")
 
 
@@ -36,25 +34,15 @@ def get_workload(name: str | Mapping[str, Any], *, seed: int = 0) -> Workload:
     """
     if isinstance(name, Mapping):
         return _table_workload(name)
-    places = dict(_BUILT_IN)
-    if name not in places and ":" not in name:
-        places |= {point.name: point.value for point in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
-        if name not in places:
-            raise ParameterError(f"workload `{name}` is not known; {did_you_mean(name, places)}")
-    module_name, _, class_name = places.get(name, name).partition(":")
+    kind = find_plugin(name, kind="workload", built_in=_BUILT_IN, group="perflib.workloads")
     try:
-        made: object = getattr(importlib.import_module(module_name), class_name)(seed=seed)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ParameterError(f"workload `{name}` cannot be made ({error}); write it as module:Class.") from error
+        made: object = kind(seed=seed)
+    except TypeError as error:
+        raise ParameterError(f"workload `{name}` cannot be made ({error}); its class takes `seed`.") from error
     if not isinstance(made, Workload):
         missing = [member for member in _members() if not hasattr(made, member)]
         raise ParameterError(f"workload `{name}` lacks {', '.join(missing)}; see perflib.workloads.base.Workload.")
     return made
-
-
-def workload_name(name: str | Mapping[str, Any]) -> str:
-    """Return the word that names a workload in records and folders."""
-    return name if isinstance(name, str) else f"table:{name.get('hf_model', '?')}"
 
 
 def _members() -> tuple[str, ...]:
