@@ -51,6 +51,8 @@ class Arm:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            # Unbuffered: a request that a dead worker never took would be written again by `close`, and fail there.
+            bufsize=0,
             # PYTHONHASHSEED=random: the luck of one hash seed must not be in every life.
             env={**os.environ, "PYTHONHASHSEED": "random", **(environment or {})},
         )
@@ -63,7 +65,7 @@ class Arm:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._gone("ended before it was asked") from None
+            raise self._ended() from None
 
     def receive(self) -> dict[str, Any]:
         """
@@ -101,11 +103,15 @@ class Arm:
                 raise self._gone(f"gave no answer within {self._timeout_sec:.0f} s")
             chunk = os.read(handle, 1 << 16)
             if not chunk:
-                code = self._process.wait()
-                raise self._gone(f"was killed by signal {-code}" if code < 0 else f"ended with code {code}")
+                raise self._ended()
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         return line
+
+    def _ended(self) -> MeasurementError:
+        """Say how the process ended; its end of a pipe is closed, so it is gone or about to be."""
+        code = self._process.wait()
+        return self._gone(f"was killed by signal {-code}" if code < 0 else f"ended with code {code}")
 
     def _gone(self, what: str) -> MeasurementError:
         self._log.seek(0)

@@ -1,0 +1,169 @@
+"""Tables: escaped, captioned, the baseline marked, speed never without quality."""
+
+import dataclasses
+import re
+from html.parser import HTMLParser
+
+import pytest
+from synthetic_records import (
+    baseline,
+    build,
+    candidate,
+    ceilings,
+    comparison,
+    gate,
+    part,
+    profile,
+    scenario,
+    unbounded,
+    validation,
+)
+
+from perflib import machine, tables
+
+ATTACK = "<script>alert(1)</script>\"'&"
+
+
+class Cells(HTMLParser):
+    """Collects rows of text, row classes, the caption and every tag."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.classes: list[str | None] = []
+        self.tags: set[str] = set()
+        self.caption = ""
+        self._place = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open a row or a cell."""
+        self.tags.add(tag)
+        if tag == "tr":
+            self.rows.append([])
+            self.classes.append(dict(attrs).get("class"))
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag in ("td", "th", "caption"):
+            self._place = tag
+
+    def handle_data(self, data: str) -> None:
+        """Add text to the caption or the last cell."""
+        if self._place == "caption":
+            self.caption += data
+        elif self.rows:
+            self.rows[-1][-1] += data
+
+
+def all_tables() -> dict[str, str]:
+    """Draw every table with hostile text wherever a text can come from outside."""
+    card = dataclasses.replace(
+        machine.read_card(),
+        cpu_model=ATTACK,
+        isa_flags=(ATTACK,),
+        governor=ATTACK,
+        operating_system=ATTACK,
+        kernel=ATTACK,
+        versions={ATTACK: ATTACK},
+    )
+    operators = tuple(dataclasses.replace(row, operator=ATTACK) for row in profile().operators)
+    bad_gate = gate(name=ATTACK, sentence=ATTACK, source=ATTACK, id=ATTACK)
+    return {
+        "machine": tables.machine_table(card),
+        "ceilings": tables.ceilings_table(ceilings(int8_op_per_sec=None)),
+        "operators": tables.operators_table(dataclasses.replace(profile(), operators=operators)),
+        "baseline": tables.baseline_table(baseline(workload=ATTACK, unit=ATTACK)),
+        "comparison": tables.comparison_table(comparison(name=ATTACK), validation("PASS"), build()),
+        "unbounded": tables.comparison_table(comparison(unbounded()), validation("PASS"), build()),
+        "gates": tables.gates_table(dataclasses.replace(validation(gates=(bad_gate,)), profile=ATTACK)),
+        "slices": tables.slices_table([part(ATTACK)]),
+        "summary": tables.summary_table([candidate(ATTACK)], baseline(unit=ATTACK), caption=ATTACK),
+        "empty": tables.summary_table([], None, caption="nothing"),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(all_tables()))
+def test_every_table_is_escaped_and_whole(name: str) -> None:
+    """No text becomes a tag; there is a caption, and every row is as long as the head."""
+    html = all_tables()[name]
+    cells = Cells(html)
+
+    assert "<script" not in html
+    assert cells.tags <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "code", "span"}
+    assert cells.caption
+    assert {len(row) for row in cells.rows} == {len(cells.rows[0])}
+    assert 'scope="col"' in html
+
+
+def test_the_baselines_row_is_marked() -> None:
+    """In every table that compares, the first row is the baseline's and is marked as such."""
+    for html in (
+        tables.summary_table([candidate()], baseline(), caption="x"),
+        tables.comparison_table(comparison(), validation("PASS"), build()),
+        tables.baseline_table(baseline()),
+    ):
+        assert Cells(html).classes[1:2] == ["baseline"]
+        assert Cells(html).classes.count("baseline") == 1
+    assert Cells(tables.summary_table([candidate()], None, caption="x")).classes == [None, None]
+
+
+def test_speed_stands_beside_quality() -> None:
+    """A row of the decision has both speeds, the accuracy change with its bound, the size and the verdict."""
+    cells = Cells(tables.summary_table([candidate()], baseline(), caption="x"))
+
+    assert cells.rows[1] == ["baseline", "1× (30.0 ms)", "1× (62.0 texts/s)", "85.0 %", "100 MB", "today"]
+    assert cells.rows[2] == [
+        "int8",
+        "3.00× [2.80, 3.20]",
+        "2.00× [1.90, 2.10]",
+        "−0.57 pp (at worst −1.36 pp)",
+        "25 %",
+        "approved",
+    ]
+
+
+def test_what_is_unknown_is_a_dash() -> None:
+    """A failed candidate and a missing memory reading are no zeros."""
+    failed = candidate(
+        verdict="failed",
+        single_p50_speedup_ratio=None,
+        offline_throughput_speedup_ratio=None,
+        size_ratio=None,
+        accuracy_change=None,
+    )
+
+    assert Cells(tables.summary_table([failed], None, caption="x")).rows[1] == ["int8", "–", "–", "–", "–", "failed"]
+    assert [row[-1] for row in Cells(tables.comparison_table(comparison(), validation("PASS"), build())).rows[1:]] == [
+        "1.00 MB",
+        "–",
+        "–",
+    ]
+
+
+def test_an_interval_that_does_not_exist_is_not_shown() -> None:
+    """Too few lives give an estimate without brackets."""
+    html = tables.comparison_table(comparison(unbounded()), validation("PASS"), build())
+
+    assert Cells(html).rows[3][1] == "1.20×"
+
+
+def test_the_caption_gives_the_counts_behind_the_numbers() -> None:
+    """Lives, the level of the intervals, and the number of test examples."""
+    cells = Cells(tables.comparison_table(comparison(scenario()), validation("PASS"), build()))
+
+    assert cells.caption == "5 pairs of fresh processes; intervals at 90 %; 872 test examples."
+
+
+def test_reasons_are_listed_and_escaped() -> None:
+    """Each candidate's name, verdict and reasons, none of them a tag."""
+    html = tables.reasons_list([candidate(ATTACK, reasons=(ATTACK, "second"))])
+
+    assert "<script" not in html
+    assert re.search(r"second</li>", html)
+    assert tables.reasons_list([]) == '<ul class="reasons"></ul>'
+
+
+def test_a_pill_cannot_break_out_of_its_class() -> None:
+    """The verdict's word is the class, escaped."""
+    assert tables.pill("PASS") == '<span class="verdict pass">PASS</span>'
+    assert '"><' not in tables.pill('"><b')
