@@ -20,7 +20,7 @@ from perflib.benchmarking.scenarios import get_scenarios
 from perflib.compression.stage import parse_recipe
 from perflib.errors import ParameterError, PerflibError, did_you_mean
 from perflib.records import sha256_file
-from perflib.validation.gates import GATES, Guardrails, Limit
+from perflib.validation.gates import GATES, WARNING_GATES, Guardrails, Limit
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -186,11 +186,11 @@ def load_guardrails(name: str, folder: Path | None = None) -> tuple[Guardrails, 
         for gate, fields in gates.items():
             if gate not in GATES:
                 raise ParameterError(f"guardrail `{gate}` of {path} is not known; {did_you_mean(str(gate), GATES)}")
-            profiles[profile][gate] = _limit(fields, f"{path}: {profile}.{gate}")
+            profiles[profile][gate] = _limit(fields, gate, f"{path}: {profile}.{gate}")
     return profiles, sha256_file(path)
 
 
-def _limit(fields: Any, where: str) -> Limit:
+def _limit(fields: Any, gate: str, where: str) -> Limit:
     allowed = {"limit", "warn_limit", "source"}
     if not isinstance(fields, dict) or not set(fields) <= allowed or not {"limit", "source"} <= set(fields):
         raise ParameterError(f"{where} needs `limit` and `source` and may have `warn_limit`, but holds {fields!r}.")
@@ -198,6 +198,11 @@ def _limit(fields: Any, where: str) -> Limit:
         value = fields.get(key, 0.0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ParameterError(f"{where}.{key} is {value!r}; give a share between 0 and 1.")
+    if "warn_limit" in fields and (gate not in WARNING_GATES or fields["warn_limit"] < fields["limit"]):
+        raise ParameterError(
+            f"{where}.warn_limit is {fields['warn_limit']!r}; only {', '.join(sorted(WARNING_GATES))} can warn, "
+            "and from above their limit."
+        )
     return Limit(float(fields["limit"]), str(fields["source"]), fields.get("warn_limit"))
 
 

@@ -44,9 +44,10 @@ class Progress:
 
     def __enter__(self) -> Self:
         if not self._file and _can_draw(self._stream):
-            from tqdm.auto import tqdm
+            from tqdm import tqdm
 
-            self._bar = tqdm(total=self.total_count, desc=self.label, leave=True, dynamic_ncols=True)
+            # In a notebook the bar goes away when the work is done; the sentence after it says what came out.
+            self._bar = tqdm(total=self.total_count, desc=self.label, leave="ipykernel" not in sys.modules, ncols=100)
         return self
 
     def step(self, note: str = "", *, count: int = 1) -> None:

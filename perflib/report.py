@@ -13,9 +13,6 @@ import base64
 import binascii
 import html as html_text
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,7 @@ from bs4 import BeautifulSoup, Tag
 from markupsafe import Markup
 from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
 
-from perflib.errors import DataError, NotebookError, SetupError
+from perflib.errors import DataError, NotebookError
 from perflib.records import read_json, write_bytes
 
 _HIDDEN_TAGS = {"remove-cell", "parameters", "injected-parameters"}
@@ -51,10 +48,6 @@ _DROPPED_WHOLE = [
 _IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+\Z")
 _NUMBER = re.compile(r"([<>≤≥≈~]\s*)?[+\-−–±]?[$€£]?\d[\d.,\u202f\u00a0 ]*\s*[^\s\d]{0,3}(\s*[\[(±].*|/s)?\Z")
 _UNKNOWN = {"–", "—", "-", "n/a"}
-_CHROMIUM = (
-    "chromium", "chromium-browser", "chromium-headless-shell", "chrome-headless-shell",
-    "google-chrome", "google-chrome-stable", "chrome",
-)  # fmt: skip
 
 
 def render_report(notebook: Path, html: Path, *, title: str) -> Path:
@@ -87,60 +80,6 @@ def render_report(notebook: Path, html: Path, *, title: str) -> Path:
     _check(text, source=notebook.name)
     write_bytes(html, text.encode())
     return html
-
-
-def find_chromium() -> str | None:
-    """Return the path of a Chromium or Chrome on ``PATH``, or None."""
-    return next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
-
-
-def print_pdf(html: Path, pdf: Path, *, chromium: str | None = None, timeout_sec: float = 120) -> Path:
-    """
-    Print a page to PDF with a headless Chromium.
-
-    Args:
-        html: The page.
-        pdf: Where the PDF goes.
-        chromium: The browser's path; looked for if not given.
-        timeout_sec: How long the browser may take.
-
-    Returns:
-        Path: ``pdf``.
-
-    Raises:
-        SetupError: If there is no Chromium, or it does not print.
-        DataError: If ``pdf`` cannot be written.
-    """
-    browser = chromium or find_chromium()
-    if browser is None:
-        raise SetupError("no Chromium is on PATH to print the PDF; install Chromium or leave the PDF out.")
-    said = ""
-    with tempfile.TemporaryDirectory(prefix="perflib-pdf-") as folder:
-        printed = Path(folder) / "page.pdf"
-        command = [
-            browser, "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--no-pdf-header-footer", f"--user-data-dir={folder}/profile", f"--print-to-pdf={printed}",
-        ]  # fmt: skip
-        # Chromium refuses to start as root or in most containers with its sandbox; our page holds no script.
-        for extra in ([], ["--no-sandbox"]):
-            try:
-                reply = subprocess.run(
-                    [*command, *extra, html.resolve().as_uri()], capture_output=True, timeout=timeout_sec, check=False
-                )
-            except subprocess.TimeoutExpired as error:
-                raise SetupError(
-                    f"{browser} did not print {html.name} in {timeout_sec:g} s; free the machine and try again."
-                ) from error
-            except OSError as error:
-                raise SetupError(f"{browser} cannot be started ({error.strerror}); install Chromium.") from error
-            if printed.is_file() and (content := printed.read_bytes()).startswith(b"%PDF"):
-                write_bytes(pdf, content)
-                return pdf
-            said = reply.stderr.decode(errors="replace").strip()[-200:]
-            if "sandbox" not in reply.stderr.decode(errors="replace"):
-                break
-    raise SetupError(f"{browser} printed no PDF of {html.name} (it said: {said or 'nothing'}); try another Chromium.")
 
 
 def _export(notebook: Path, *, title: str) -> str:

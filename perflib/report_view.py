@@ -7,10 +7,11 @@ Each visible cell of `04_report` is one call of this.
 import dataclasses
 import functools
 import html
+from pathlib import Path
 
 from IPython.display import HTML, Markdown, display
 
-from perflib import machine, plots, sentences, tables, units, verdict
+from perflib import machine, plots, scraps, sentences, tables, units, verdict
 from perflib.results import (
     Baseline,
     Build,
@@ -23,8 +24,8 @@ from perflib.results import (
     RunSummary,
     Validation,
 )
-from perflib.runs import Run
-from perflib.session import show_figure
+from perflib.runs import Run, open_run
+from perflib.session import newest_or_smoke, prepare_notebook, show_figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,16 @@ class ReportView:
     """What a stakeholder reads of one run."""
 
     run: Run
+
+    @classmethod
+    def open(cls, run_dir: str) -> "ReportView":
+        """Open a run's records; an empty ``run_dir`` takes the newest finished run, and makes a smoke run for none."""
+        prepare_notebook()
+        return cls(open_run(Path(run_dir)) if run_dir else newest_or_smoke())
+
+    def finish(self) -> None:
+        """Leave the scrap without which the run does not count this notebook as complete."""
+        scraps.glue_complete(self.run.run_id)
 
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -95,7 +95,6 @@ class Comparison(Record):
     baseline_peak_device_bytes: int | None
     candidate_peak_device_bytes: int | None
     wall_sec: float
-    warnings: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)

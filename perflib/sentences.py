@@ -7,6 +7,14 @@ Notebooks and the report show these; nobody types a number into prose.
 from perflib import units
 from perflib.results import Baseline, Build, Ceilings, Comparison, Prediction, Profile, ScenarioComparison, Validation
 
+# Self time of these is arithmetic on matrices; attention is two products with a softmax between them.
+MATRIX_OPERATORS = frozenset(
+    {
+        *("aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm", "aten::_int_mm", "aten::mkldnn_convolution"),
+        *("mkldnn::_linear_pointwise", "aten::_scaled_dot_product_flash_attention_for_cpu"),
+        *("aten::_scaled_dot_product_flash_attention", "aten::_scaled_dot_product_efficient_attention"),
+    }
+)
 _SPEED = {
     "IMPROVEMENT": "faster",
     "REGRESSION": "slower",
@@ -34,6 +42,32 @@ def distance_sentence(profile: Profile, ceilings: Ceilings) -> str:
         f"A batch of {profile.batch_example_count} needs {units.rate(flops_count, 'FLOP')}, which the fp32 ceiling "
         f"does in {units.duration(ideal_sec)}; under the profiler it takes {units.duration(seen_sec)}, "
         f"so {units.percent(ideal_sec / seen_sec, 0)} of the ceiling is reached."
+    )
+
+
+def matrix_sentence(profile: Profile) -> str:
+    """Say whether matrix products take more than half of the time, as a transformer's should."""
+    share = sum(row.self_share_ratio for row in profile.operators if row.operator in MATRIX_OPERATORS)
+    word = "more than half, as predicted" if share > 0.5 else "less than half, against the prediction"
+    return f"Matrix products and attention take {units.percent(share, 0)} of the time: {word}."
+
+
+def reach_sentence(baseline: Baseline, profile: Profile, ceilings: Ceilings) -> str:
+    """Say which share of the fp32 ceiling one call reaches, and which the batch."""
+    flops_count = sum(row.flop_count for row in profile.operators) / profile.active_step_count
+    per_example = flops_count / profile.batch_example_count
+    reached = {
+        one.scenario: per_example
+        * (1 / one.p50_sec if one.scenario == "single" else one.examples_per_sec)
+        / ceilings.fp32_flop_per_sec
+        for one in baseline.scenarios
+    }
+    if not {"single", "offline"} <= set(reached):
+        return "Only one scenario was timed, so one call and a batch cannot be compared."
+    word = "as predicted" if reached["single"] < reached["offline"] else "against the prediction"
+    return (
+        f"One call reaches {units.percent(reached['single'], 0)} of the fp32 ceiling and a batch "
+        f"{units.percent(reached['offline'], 0)}: {word}. Padding counts as work here, because it is computed."
     )
 
 

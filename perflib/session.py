@@ -58,7 +58,7 @@ class Session:
             ParameterError: If the workload is unknown.
             SetupError: If the folder cannot be made.
         """
-        show_errors_as_sentences()
+        prepare_notebook()
         found = get_workload(workload, seed=seed)
         folder = Path(run_dir).resolve() if run_dir else project.new_run_dir(notebook)
         return cls(Run(folder), found, device, seed)
@@ -121,7 +121,7 @@ class Session:
         scraps.glue_complete(self.run.run_id)
 
 
-def show_errors_as_sentences() -> None:
+def prepare_notebook() -> None:
     """Let a `PerflibError` in this notebook end its cell with one sentence, not with a traceback of our insides."""
     shell = get_ipython()
     if shell is not None:

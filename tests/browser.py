@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from perflib.report import find_chromium
+from perflib.pdf import find_chromium
 
 
 def why_not() -> str | None:

@@ -73,7 +73,6 @@ def comparison(*scenarios: ScenarioComparison, name: str = "int8") -> Comparison
         baseline_peak_device_bytes=None,
         candidate_peak_device_bytes=None,
         wall_sec=1.0,
-        warnings=(),
     )
 
 

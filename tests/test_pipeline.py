@@ -21,6 +21,7 @@ from perflib import project, report
 from perflib.benchmarking.lock import HELD
 from perflib.errors import InterruptedRunError, NotebookError, ParameterError, SetupError
 from perflib.pipeline import Outcome, again, run_params
+from perflib.pipeline import book as book_module
 from perflib.pipeline import run as run_module
 from perflib.pipeline.schema import run_schema
 from perflib.results import (
@@ -65,7 +66,7 @@ def params_file(tmp_path: Path, own_folders: Path, monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def begin(params_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Return a function that runs the params file with given notebooks; every save is held against the schema."""
-    save = run_module._Book.save
+    save = book_module.Book.save
 
     def checked_save(book: Any, **changes: Any) -> None:
         save(book, **changes)
@@ -77,7 +78,7 @@ def begin(params_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., O
         monkeypatch.setattr(run_module, "execute", notebooks)
         return run_params(params_file, stream=options.pop("stream", io.StringIO()), **options)
 
-    monkeypatch.setattr(run_module._Book, "save", checked_save)
+    monkeypatch.setattr(book_module.Book, "save", checked_save)
     return run
 
 

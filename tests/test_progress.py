@@ -43,7 +43,7 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def close(self) -> None:
             self.is_closed = True
 
-    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    monkeypatch.setattr("tqdm.tqdm", Bar)
     return made
 
 

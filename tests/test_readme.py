@@ -75,6 +75,8 @@ def test_the_recipe_example_is_accepted(examples: Path) -> None:
 
 def test_the_exit_codes_are_those_of_the_command_line() -> None:
     """Every code of the README's table is one that perflib uses."""
-    codes = [int(code) for row in re.findall(r"^\| ([\d, ]+) \|", README, flags=re.MULTILINE) for code in row.split(",")]
+    codes = [
+        int(code) for row in re.findall(r"^\| ([\d, ]+) \|", README, flags=re.MULTILINE) for code in row.split(",")
+    ]
 
     assert codes == [0, 1, 2, 4, 5, 130, 143]

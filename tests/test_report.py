@@ -14,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from perflib import report
 from perflib.errors import DataError, NotebookError, SetupError
-from perflib.report import find_chromium, print_pdf, render_report
+from perflib.pdf import find_chromium, print_pdf
+from perflib.report import render_report
 
 
 def pixel() -> str:

@@ -13,7 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from test_report import PAYLOADS, notebook_with
 
-from perflib.report import print_pdf, render_report
+from perflib.pdf import print_pdf
+from perflib.report import render_report
 
 pytestmark = [
     pytest.mark.browser,

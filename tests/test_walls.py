@@ -15,7 +15,7 @@ _BASE = {"errors", "units", "records", "machine"}
 _GROUND = _BASE | {"plugins", "project", "progress", "encoded", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
-    *("params", "scraps", "session", "experiment", "verdict", "report", "report_view"),
+    *("params", "scraps", "session", "experiment", "verdict", "report", "report_view", "pdf"),
     *("pipeline", "search", "ladder", "cli"),
 }
 ALLOWED: dict[str, set[str]] = {

@@ -110,7 +110,6 @@ def compare(
         baseline_peak_device_bytes=peaks["baseline"][1],
         candidate_peak_device_bytes=peaks["candidate"][1],
         wall_sec=clock() - start_sec,
-        warnings=(),
     )
 
 
@@ -136,7 +135,7 @@ def summarise(
     return ScenarioComparison(
         scenario=scenario.name,
         statistic=scenario.statistic,
-        verdict=decision.decide(ratios, alpha=alpha, tolerance=tolerance, mde=mde),
+        verdict=decision.first_verdict(ratios, alpha=alpha, tolerance=tolerance, mde=mde),
         speedup_ratio=decision.speedup_interval(ratios, alpha=alpha),
         evidence=float(np.exp(max(decision.log_evidence([-ratio for ratio in ratios], np.log1p(tolerance)), -700.0))),
         reached_mde_ratio=decision.reached_mde(ratios, alpha=alpha),
@@ -202,7 +201,7 @@ def _all_decided(
     lived: Sequence[LivedLife], scenarios: Sequence[Scenario], *, alpha: float, tolerance: float, mde: float
 ) -> bool:
     return all(
-        decision.decide(
+        decision.first_verdict(
             [one.by_scenario[scenario.name].log_ratio for one in lived], alpha=alpha, tolerance=tolerance, mde=mde
         )
         != "INCONCLUSIVE"

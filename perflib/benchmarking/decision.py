@@ -67,6 +67,21 @@ def decide(log_ratios: Sequence[float], *, alpha: float, tolerance: float = 0.00
     return "INCONCLUSIVE"
 
 
+def first_verdict(
+    log_ratios: Sequence[float], *, alpha: float, tolerance: float = 0.005, mde: float = 0.03
+) -> SpeedVerdict:
+    """
+    Return the first verdict that was reached when looking after every life; later lives do not take it back.
+
+    Where several scenarios share their lives, one may be decided while another still needs more.
+    """
+    for count in range(1, len(log_ratios) + 1):
+        verdict = decide(log_ratios[:count], alpha=alpha, tolerance=tolerance, mde=mde)
+        if verdict != "INCONCLUSIVE":
+            return verdict
+    return "INCONCLUSIVE"
+
+
 def fewest_lives(alpha: float) -> int:
     """
     Return the number of lives below which no verdict is possible: a factor is at most 2 a life.

@@ -7,7 +7,6 @@ exception and by the completion scrap of the last cell, never by metadata.
 
 import contextlib
 import logging
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -67,6 +66,8 @@ def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | 
         failure = _named(
             step, "timeout", f"a cell took longer than {cell_timeout_sec} s; raise cell_timeout_sec or see {target}."
         )
+    except RuntimeError as error:  # jupyter_client's word for a kernel that does not start
+        failure = _named(step, "kernel-start", f"its kernel did not start ({error}); free the machine and go on.")
     except OSError as error:
         raise SetupError(f"{target} cannot be written ({error.strerror or error}); free space and go on.") from error
     finally:
@@ -105,8 +106,7 @@ def _transport() -> Config:
 
 @contextlib.contextmanager
 def _quiet_kernel() -> Iterator[None]:
-    """Keep papermill's remarks, and torch.profiler's own start and stop lines, off the terminal."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    """Keep papermill's remarks about our own parameters and cells off the terminal."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

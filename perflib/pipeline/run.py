@@ -13,15 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perflib import machine, project, records, scraps, verdict
+from perflib import machine, project, records
 from perflib.benchmarking.lock import host_lock
 from perflib.errors import InterruptedRunError, ParameterError, PerflibError, SetupError, did_you_mean
 from perflib.params import ExperimentParams, RunParams, load_experiments, load_guardrails, load_run
+from perflib.pipeline.book import Book
 from perflib.pipeline.execute import execute, executed_path
 from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, plan, report_inputs_sha256
 from perflib.pipeline.signals import ending_children, raising_signals
 from perflib.pipeline.watch import Watch
-from perflib.results import Candidate, Failure, RunSummary, Step
+from perflib.results import Candidate, RunSummary
 from perflib.runs import SUMMARY_FILE, Run, newest_run
 from perflib.workloads import get_workload
 
@@ -65,8 +66,8 @@ def run_params(
         SetupError: If the machine or the network is not up to it.
         InterruptedRunError: If a signal ended it; the record says so.
     """
-    params, experiments = _read(path, only)
-    _, guardrails_sha256 = load_guardrails(params.guardrails)
+    params, experiments, named = _read(path, only)
+    guardrails_sha256 = _check_guardrails(params, experiments)
     check_notebooks(params, experiments)
     workload = get_workload(_plain_workload(params), seed=params.seed)
     _check_device(params)
@@ -80,7 +81,7 @@ def run_params(
         exit_code=None,
         commit=project.commit7(),
         started=before.started if before else _now(),
-        wall_sec=None,
+        wall_sec=before.wall_sec if before else None,
         params_name=path.stem,
         params=params.model_dump(),
         params_sha256=records.sha256_file(path),
@@ -91,7 +92,7 @@ def run_params(
         candidates=(),
     )
     watch = Watch(len(experiments) + 3, stream=stream)
-    book = _Book(run, summary, start_sec=time.monotonic())
+    book = Book(run, summary, order=["baseline", *named, "report"])
     try:
         with raising_signals(), ending_children(), host_lock():
             book.save()
@@ -106,7 +107,7 @@ def run_params(
                 prepared_sha256=prepared.digest,
                 versions=machine.read_card().versions,
             )
-            book.forget_all_but(steps)
+            book.forget_strangers()
             for step in steps:
                 _take(step, book, watch, cell_timeout_sec=params.cell_timeout_sec)
             return Outcome(run, book.end())
@@ -120,7 +121,7 @@ def run_params(
         watch.close()
 
 
-def _take(step: PlannedStep, book: "_Book", watch: Watch, *, cell_timeout_sec: int) -> None:
+def _take(step: PlannedStep, book: Book, watch: Watch, *, cell_timeout_sec: int) -> None:
     """Execute one step unless an earlier run of it stands, and render the page after the report's notebook."""
     run, is_report = book.run, step.name == "report"
     if is_report:
@@ -141,88 +142,29 @@ def _take(step: PlannedStep, book: "_Book", watch: Watch, *, cell_timeout_sec: i
         watch.line(f"{step.name} failed ({failure.reason}): {failure.sentence}")
 
 
-class _Book:
-    """`run.json` while it grows."""
-
-    def __init__(self, run: Run, summary: RunSummary, *, start_sec: float) -> None:
-        self.run, self.summary, self._start_sec = run, summary, start_sec
-
-    def save(self, **changes: Any) -> None:
-        self.summary = dataclasses.replace(self.summary, **changes)
-        self.summary.write(self.run.folder / SUMMARY_FILE)
-
-    def stands(self, step: PlannedStep) -> bool:
-        """Say whether an earlier execution of this step, with the same inputs, is complete."""
-        found = next((one for one in self.summary.steps if one.name == step.name), None)
-        if found is None or found.status != "done" or found.inputs_sha256 != step.inputs_sha256:
-            return False
-        if step.name == "report" and not self.run.report.is_file():
-            return False
-        return scraps.is_complete(executed_path(step.name, self.run), self.run.run_id)
-
-    def begin(self, step: PlannedStep) -> None:
-        """Forget what an earlier attempt left, so that no old record stands beside a new one."""
-        for path in self._records_of(step.name):
-            path.unlink()
-        self._put(step, status="running", reason=None, wall_sec=None)
-
-    def finish(self, step: PlannedStep, failure: Failure | None, *, wall_sec: float) -> None:
-        if failure is not None:
-            self.run.write(failure, step.name)
-        status = "done" if failure is None else "failed"
-        self._put(step, status=status, reason=failure.reason if failure else None, wall_sec=wall_sec)
-
-    def forget_all_but(self, steps: Sequence[PlannedStep]) -> None:
-        """Drop steps that the params file no longer names, with their records."""
-        names = {step.name for step in steps}
-        for name in [one.name for one in self.summary.steps if one.name not in names]:
-            for path in self._records_of(name):
-                path.unlink()
-        self.save(steps=tuple(one for one in self.summary.steps if one.name in names))
-
-    def end(self, *, status: str | None = None, reason: str | None = None, exit_code: int | None = None) -> RunSummary:
-        """Judge what there is and write the last word; a step that was cut off has failed."""
-        steps = tuple(
-            dataclasses.replace(one, status="failed", reason=status or "failed") if one.status == "running" else one
-            for one in self.summary.steps
-        )
-        self.summary = dataclasses.replace(self.summary, steps=steps)
-        candidates = verdict.judge_run(self.run)
-        failed = [one for one in self.summary.steps if one.status == "failed"]
-        code = verdict.exit_code(candidates, has_failed_step=bool(failed)) if exit_code is None else exit_code
-        self.save(
-            status=status or "done",
-            reason=reason or (f"{failed[0].name}: {failed[0].reason}" if failed else None),
-            exit_code=code,
-            candidates=candidates,
-            wall_sec=time.monotonic() - self._start_sec,
-        )
-        return self.summary
-
-    def _records_of(self, name: str) -> list[Path]:
-        """List the files of one step: `-` and `.` also stand in names, so int8 must not take static-int8's."""
-        return [path for path in (self.run.folder / "records").glob("*-*") if path.stem.partition("-")[2] == name]
-
-    def _put(self, step: PlannedStep, **fields: Any) -> None:
-        made = Step(
-            name=step.name,
-            notebook=step.notebook.name,
-            inputs_sha256=step.inputs_sha256 or "",
-            is_modified=step.is_modified,
-            **fields,
-        )
-        others = [one for one in self.summary.steps if one.name != step.name]
-        self.save(steps=(*others, made))
-
-
-def _read(path: Path, only: Sequence[str]) -> tuple[RunParams, tuple[ExperimentParams, ...]]:
+def _read(path: Path, only: Sequence[str]) -> tuple[RunParams, tuple[ExperimentParams, ...], list[str]]:
+    """Return the run, the experiments to do now, and the names of all that the file asks for."""
     params = load_run(path)
+    named = params.experiments
     for name in only:
         if name not in params.experiments:
             raise ParameterError(f"--only {name} is no experiment of {path}; {did_you_mean(name, params.experiments)}")
     if only:
         params = params.model_copy(update={"experiments": [name for name in params.experiments if name in only]})
-    return params, load_experiments(params)
+    return params, load_experiments(params), named
+
+
+def _check_guardrails(params: RunParams, experiments: Sequence[ExperimentParams]) -> str:
+    """Return the digest of the limits, if they have the profile of every experiment."""
+    profiles, digest = load_guardrails(params.guardrails)
+    for experiment in experiments:
+        word = experiment.guardrail_profile
+        if word not in profiles:
+            raise ParameterError(
+                f"guardrail profile `{word}` of experiment {experiment.name} is not in {params.guardrails}; "
+                f"{did_you_mean(word, profiles)}"
+            )
+    return digest
 
 
 def _open(path: Path, run_dir: Path | None, *, resume: bool) -> Run:

@@ -6,6 +6,7 @@ model is: that is for the benchmarks.
 Self time is what is ranked, because total time counts a nested operator again in every operator above it.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -71,6 +72,8 @@ def profile_artifact(
     module = load_module(artifact.folder, artifact.spec, device=runtime.device)
     tensors = to_tensors(batch.arrays, device=runtime.device, dtype=DTYPES[artifact.spec.precision])
     trace = _trace_path(folder, name)
+    # Kineto announces its start and stop on standard error, into the notebook; its errors reach us as exceptions.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     active_sec = []
     with (
         torch.inference_mode(),

@@ -121,6 +121,9 @@ def _judge(gate_id: str, limit: Limit, facts: _Facts) -> Gate:
     return Gate(gate_id, name, verdict, measured, limit.limit, sentence, limit.source)
 
 
+# Where a number between limit and warn_limit warns instead of failing.
+WARNING_GATES = frozenset({"A3-negative", "A3-all"})
+
 Ruling = tuple[GateVerdict, float | None, str]
 
 
