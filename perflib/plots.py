@@ -88,6 +88,7 @@ def plot_latency(baseline: Baseline) -> tuple[Figure, Axes]:
             xytext=(8, -12),
             textcoords="offset points",
             color=CANDIDATE,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
         )
     largest_ms = 1e3 * max(max(samples) for samples in single.samples_sec)
     ax.set(xlabel="Latency of one call [ms]", ylabel="Calls at most that long [%]", ylim=(0, 104))

@@ -12,6 +12,7 @@ from pathlib import Path
 from IPython.display import HTML, Markdown, display
 
 from perflib import machine, plots, scraps, sentences, tables, units, verdict
+from perflib.artifact import SPEC_FILE, ArtifactSpec
 from perflib.results import (
     Baseline,
     Build,
@@ -124,7 +125,10 @@ class ReportView:
             f"coin gives (seed {comparison.seed}). A verdict is wrong with probability at most "
             f"{units.percent(comparison.alpha_ratio, 0)}, whatever the machine's noise looks like; a change of at most "
             f"{units.percent(comparison.tolerance_ratio)} counts as none. "
-            f"Both are served the same way: in batches as they come, on {self.card.thread_count} threads."
+            f"E is the evidence that the candidate is faster: {1 / comparison.alpha_ratio:.0f} decides, and it cannot "
+            "more than double with a life. "
+            "Both are served the same way: in batches as they come, on "
+            f"{self._thread_count()} threads."
         )
         _say(
             "What this does not say: speed on another kind of machine, with inputs of other lengths, or under "
@@ -167,6 +171,11 @@ class ReportView:
         if validation.slices:
             show_figure(self.run, plots.plot_slices(validation.slices, has_candidate=True), f"report-slices-{name}")
         _say(sentences.build_sentence(build))
+
+    def _thread_count(self) -> int:
+        folder = self.run.artifact_folder("baseline")
+        spec = ArtifactSpec.read(folder / SPEC_FILE) if (folder / SPEC_FILE).is_file() else None
+        return (spec.runtime.thread_count if spec else None) or self.card.thread_count
 
     def _comparison(self, name: str) -> Comparison:
         found = self.run.read(Comparison, name)

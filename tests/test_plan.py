@@ -16,6 +16,7 @@ from perflib.pipeline.plan import (
     check_notebooks,
     check_parameters,
     code_sha256,
+    parameter_names,
     plan,
     plan_report,
     report_inputs_sha256,
@@ -173,3 +174,11 @@ def test_the_report_is_made_of_the_records(tmp_path: Path) -> None:
 def test_the_digest_of_the_code_is_stable() -> None:
     """Nothing but the source goes in."""
     assert code_sha256() == code_sha256()
+
+
+@pytest.mark.parametrize("notebook", sorted((project.root() / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_parameters_are_read_as_papermill_reads_them(notebook: Path) -> None:
+    """Our quick reading of the parameters cell gives the names that papermill would override."""
+    import papermill
+
+    assert sorted(papermill.inspect_notebook(str(notebook))) == sorted(parameter_names(notebook))

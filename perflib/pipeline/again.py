@@ -4,8 +4,8 @@ from pathlib import Path
 
 from perflib.errors import NotebookError, ParameterError
 from perflib.pdf import print_pdf
-from perflib.pipeline.execute import execute, executed_path
-from perflib.pipeline.plan import plan_report
+from perflib.pipeline.execute import execute
+from perflib.pipeline.plan import executed_path, plan_report
 from perflib.report import render_report
 from perflib.runs import newest_run, open_run
 

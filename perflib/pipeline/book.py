@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from perflib import scraps, verdict
-from perflib.pipeline.execute import executed_path
-from perflib.pipeline.plan import PlannedStep
+from perflib.pipeline.plan import PlannedStep, executed_path
 from perflib.results import Failure, RunSummary, Step
 from perflib.runs import SUMMARY_FILE, Run
 

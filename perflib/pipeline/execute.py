@@ -11,15 +11,11 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-
-import papermill
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
+from typing import Any
 
 from perflib import errors, project, scraps
 from perflib.errors import SetupError
-from perflib.pipeline.plan import PlannedStep, literal
+from perflib.pipeline.plan import PlannedStep, executed_path, literal
 from perflib.results import Failure
 from perflib.runs import Run
 
@@ -41,6 +37,11 @@ def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | 
     Raises:
         SetupError: If the executed notebook cannot be written.
     """
+    # Imported here: they take seconds that a resumed run with nothing to do need not wait for.
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
     target = executed_path(step.name, run)
     target.parent.mkdir(parents=True, exist_ok=True)
     working = target.with_name(f".{target.name}")
@@ -76,13 +77,7 @@ def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | 
     return failure
 
 
-def executed_path(step_name: str, run: Run) -> Path:
-    """Return where the executed notebook of a step is kept."""
-    names = {"baseline": "01_baseline", "report": "04_report"}
-    return run.notebook(names.get(step_name, f"02_{step_name}"))
-
-
-def _cell_failure(step: PlannedStep, error: PapermillExecutionError, target: Path) -> Failure:
+def _cell_failure(step: PlannedStep, error: Any, target: Path) -> Failure:
     words = _COLOUR.sub("", str(error.evalue)).strip()
     is_ours = isinstance(getattr(errors, str(error.ename), None), type)
     sentence = words if is_ours else f"{error.ename}: {words}"
@@ -97,8 +92,10 @@ def _named(step: PlannedStep, reason: str, sentence: str) -> Failure:
     return Failure(step.name, reason, f"{step.notebook.name} for {step.name}: {sentence}")
 
 
-def _transport() -> Config:
+def _transport() -> Any:
     """Talk to kernels over files, not over TCP that other users of the host could reach."""
+    from traitlets.config import Config
+
     config = Config()
     config.KernelManager.transport = "ipc"
     return config

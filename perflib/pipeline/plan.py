@@ -5,16 +5,15 @@ Papermill only warns of a parameter that a notebook does not have and runs the d
 anything runs.
 """
 
+import ast
 import dataclasses
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import Any, TypeGuard
 
 from perflib import project, records
-from perflib.errors import ParameterError, did_you_mean
+from perflib.errors import DataError, ParameterError, did_you_mean
 from perflib.params import ExperimentParams, RunParams
 from perflib.runs import Run
 
@@ -108,21 +107,47 @@ def check_parameters(notebook: Path, given: Mapping[str, Any]) -> None:
     Raises:
         ParameterError: If the notebook is missing or unreadable, has no ``parameters`` cell, or lacks a name.
     """
-    try:
-        document = nbformat.read(notebook, as_version=4)
-    except FileNotFoundError:
-        raise ParameterError(f"the notebook {notebook} does not exist; restore it from the repository.") from None
-    except Exception as error:
-        raise ParameterError(f"{notebook} is not a notebook ({type(error).__name__}); restore it.") from error
-    tagged = [cell for cell in document.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        raise ParameterError(f"{notebook} has {len(tagged)} cells tagged `parameters`; tag exactly one.")
-    import papermill
-
-    known = papermill.inspect_notebook(literal(notebook))
+    known = parameter_names(notebook)
     for key in given:
         if key not in known:
             raise ParameterError(f"`{key}` is not a parameter of {notebook.stem}; {did_you_mean(key, known)}")
+
+
+def parameter_names(notebook: Path) -> list[str]:
+    """
+    Return the names that a notebook's ``parameters`` cell assigns, as ``papermill.inspect_notebook`` does.
+
+    Read without papermill, whose import takes seconds that a mistake in a params file need not wait for;
+    a test holds both equal on every notebook.
+
+    Raises:
+        ParameterError: If the notebook is missing or unreadable, or has not exactly one ``parameters`` cell.
+    """
+    if not notebook.is_file():
+        raise ParameterError(f"the notebook {notebook} does not exist; restore it from the repository.")
+    try:
+        cells = records.read_json(notebook)["cells"]
+        tagged = [cell["source"] for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    except (DataError, KeyError, TypeError, AttributeError) as error:
+        raise ParameterError(f"{notebook} is not a notebook ({type(error).__name__}); restore it.") from error
+    if len(tagged) != 1:
+        raise ParameterError(f"{notebook} has {len(tagged)} cells tagged `parameters`; tag exactly one.")
+    try:
+        lines = ast.parse("".join(tagged[0])).body
+    except SyntaxError as error:
+        raise ParameterError(f"the parameters cell of {notebook} is not Python ({error.msg}); restore it.") from error
+    targets = [line.target if isinstance(line, ast.AnnAssign) else line.targets[0] for line in lines if _assigns(line)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _assigns(line: ast.stmt) -> TypeGuard[ast.AnnAssign | ast.Assign]:
+    return isinstance(line, ast.AnnAssign | ast.Assign)
+
+
+def executed_path(step_name: str, run: Run) -> Path:
+    """Return where the executed notebook of a step is kept."""
+    names = {"baseline": BASELINE, "report": REPORT}
+    return run.notebook(names.get(step_name, f"02_{step_name}"))
 
 
 def literal(path: Path) -> str:

@@ -18,8 +18,8 @@ from perflib.benchmarking.lock import host_lock
 from perflib.errors import InterruptedRunError, ParameterError, PerflibError, SetupError, did_you_mean
 from perflib.params import ExperimentParams, RunParams, load_experiments, load_guardrails, load_run
 from perflib.pipeline.book import Book
-from perflib.pipeline.execute import execute, executed_path
-from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, plan, report_inputs_sha256
+from perflib.pipeline.execute import execute
+from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, executed_path, plan, report_inputs_sha256
 from perflib.pipeline.signals import ending_children, raising_signals
 from perflib.pipeline.watch import Watch
 from perflib.results import Candidate, RunSummary

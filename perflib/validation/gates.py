@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from perflib import units
 from perflib.errors import ParameterError, did_you_mean
 from perflib.results import Gate, GateVerdict, Interval, Validation
 from perflib.validation import quality
@@ -134,21 +135,26 @@ def _retention(limit: Limit, facts: _Facts) -> Ruling:
     count = facts.flips.example_count
     kept = round(facts.candidate_accuracy_ratio * count) / round(facts.baseline_accuracy_ratio * count)
     verdict: GateVerdict = "PASS" if kept >= limit.limit else "FAIL"
-    return verdict, kept, f"The candidate keeps {kept:.2%} of the baseline's accuracy; the limit is {limit.limit:.2%}."
+    least = units.percent(limit.limit)
+    return (
+        verdict,
+        kept,
+        f"The candidate keeps {units.percent(kept, 2)} of the baseline's accuracy; the limit is {least}.",
+    )
 
 
 def _non_inferiority(limit: Limit, facts: _Facts) -> Ruling:
     margin, low, flips = limit.limit, facts.change_low_ratio, facts.flips
-    said = f"Accuracy changes by {100 * flips.change_ratio:+.2f} points and by no less than {100 * low:+.2f} (95 %)"
+    said = f"Accuracy changes by {units.points(flips.change_ratio)} and, 95 % sure, by no less than {units.points(low)}"
     if low > -margin:
-        return "PASS", low, f"{said}; the margin is {100 * margin:.1f} points."
+        return "PASS", low, f"{said}; the margin is {100 * margin:g} pp."
     if flips.change_ratio <= -margin:
-        return "FAIL", low, f"{said}; the margin of {100 * margin:.1f} points is used up."
+        return "FAIL", low, f"{said}; the margin of {100 * margin:g} pp is used up."
     wanted = quality.examples_needed(max(flips.flips_ratio, 1 / flips.example_count), margin)
     return (
         "INCONCLUSIVE",
         low,
-        f"{said}; {flips.example_count:,} examples cannot show that the loss stays under {100 * margin:.1f} points, "
+        f"{said}; {flips.example_count:,} examples cannot show that the loss stays under {100 * margin:g} pp, "
         f"about {wanted:,} would if there is none.",
     )
 
@@ -158,7 +164,8 @@ def _flips(share: Callable[[Flips], float], what: str) -> Callable[[Limit, _Fact
         measured = share(facts.flips)
         warned = limit.limit if limit.warn_limit is None else limit.warn_limit
         verdict: GateVerdict = "PASS" if measured <= limit.limit else "WARN" if measured <= warned else "FAIL"
-        return verdict, measured, f"{measured:.2%} of answers {what}; the limit is {limit.limit:.1%}."
+        most = units.percent(limit.limit)
+        return verdict, measured, f"{units.percent(measured, 2)} of answers {what}; the limit is {most}."
 
     return rule
 

@@ -8,9 +8,9 @@ import dataclasses
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from perflib import machine, records
@@ -19,6 +19,9 @@ from perflib.encoded import Encoded
 from perflib.errors import DataError
 from perflib.progress import Progress
 from perflib.records import sha256_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +49,10 @@ class Paired:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row per example: id, label, baseline_0 …, candidate_0 …, and the slice columns."""
+        import pandas as pd
+
         columns: dict[str, object] = {"id": self.ids, "label": self.labels}
         for arm in ("baseline", "candidate"):
             values: NDArray[np.float32] = getattr(self, arm)

@@ -8,11 +8,11 @@ not a difference that happens to look small.
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from perflib.results import Interval, SliceResult
 from perflib.validation.predictions import Paired
@@ -83,6 +83,8 @@ def wilson_interval(right_count: int, example_count: int, *, level: float = 0.95
         >>> round(interval.low, 3), round(interval.high, 3)
         (0.822, 0.867)
     """
+    from scipy import stats
+
     bounds = stats.binomtest(right_count, example_count).proportion_ci(level, method="wilson")
     return Interval(right_count / example_count, float(bounds.low), float(bounds.high), level)
 
@@ -105,7 +107,9 @@ def tango_lower(
         >>> [round(100 * tango_lower(9, 4, n), 2) for n in (872, 5000)]
         [-1.36, -0.24]
     """
-    z = float(stats.norm.ppf(level))
+    from scipy import optimize
+
+    z = normal_quantile(level)
     estimate = (positive_count - negative_count) / example_count
 
     def excess(change: float) -> float:
@@ -117,6 +121,11 @@ def tango_lower(
     if excess(below) > 0:
         return estimate
     return float(optimize.brentq(excess, -1.0 + 1e-12, below, xtol=1e-10))
+
+
+def normal_quantile(level: float) -> float:
+    """Return the quantile of the standard normal distribution."""
+    return statistics.NormalDist().inv_cdf(level)
 
 
 def _tango_z(change: float, negative_count: int, positive_count: int, example_count: int) -> float:
@@ -143,7 +152,7 @@ def examples_needed(discordant_ratio: float, margin_ratio: float, *, power: floa
         >>> examples_needed(0.02, 0.01), examples_needed(0.05, 0.005)
         (1237, 12366)
     """
-    z = float(stats.norm.ppf(ONE_SIDED_LEVEL) + stats.norm.ppf(power))
+    z = normal_quantile(ONE_SIDED_LEVEL) + normal_quantile(power)
     return math.ceil(z**2 * discordant_ratio / margin_ratio**2)
 
 
