@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from perflib.encoded import Encoded
-from perflib.errors import DataError, SetupError
+from perflib.errors import DataError, ParameterError, SetupError
 from perflib.workloads import get_workload
 from perflib.workloads.base import SPLIT_NAMES, Example, Splits, Workload, accuracy, build_splits
 from perflib.workloads.bert import mean_pooled_classifier
+from perflib.workloads.digits import Digits
 from perflib.workloads.finetune import finetune
 from perflib.workloads.generated_reviews import generate_reviews
 from perflib.workloads.sentiment_minilm import _read_rated
@@ -200,3 +201,11 @@ def test_bert_equals_transformers():
         difference = (ours(ids, mask) - ours.head(pooled)).abs().max()
 
     assert difference < 1e-5
+
+
+def test_an_unknown_quality_metric_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workload that is judged by something that nothing here computes is refused by name."""
+    monkeypatch.setattr(Digits, "quality_metric", "acuracy")
+
+    with pytest.raises(ParameterError, match="`acuracy` of workload `digits` is not known; did you mean `accuracy`"):
+        get_workload("digits")

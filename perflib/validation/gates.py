@@ -150,12 +150,14 @@ def _non_inferiority(limit: Limit, facts: _Facts) -> Ruling:
         return "PASS", low, f"{said}; the margin is {100 * margin:g} pp."
     if flips.change_ratio <= -margin:
         return "FAIL", low, f"{said}; the margin of {100 * margin:g} pp is used up."
-    wanted = quality.examples_needed(max(flips.flips_ratio, 1 / flips.example_count), margin)
+    # If the loss is truly the one seen, what is left of the margin has to be proved.
+    left = margin + min(flips.change_ratio, 0.0)
+    wanted = quality.examples_needed(max(flips.flips_ratio, 1 / flips.example_count), left)
     return (
         "INCONCLUSIVE",
         low,
-        f"{said}; {flips.example_count:,} examples cannot show that the loss stays under {100 * margin:g} pp, "
-        f"about {wanted:,} would if there is none.",
+        f"{said}; {flips.example_count:,} examples cannot show that the loss stays under {100 * margin:g} pp; "
+        f"about {wanted:,} could, if it is truly what was seen.",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from perflib.errors import ParameterError, did_you_mean
 from perflib.plugins import find_plugin
-from perflib.workloads.base import Workload
+from perflib.workloads.base import QUALITY_METRICS, Workload
 
 _BUILT_IN = {
     "sentiment-minilm": "perflib.workloads.sentiment_minilm:SentimentMiniLM",
@@ -42,11 +42,16 @@ def get_workload(name: str | Mapping[str, Any], *, seed: int = 0) -> Workload:
     if not isinstance(made, Workload):
         missing = [member for member in _members() if not hasattr(made, member)]
         raise ParameterError(f"workload `{name}` lacks {', '.join(missing)}; see perflib.workloads.base.Workload.")
+    if made.quality_metric not in QUALITY_METRICS:
+        raise ParameterError(
+            f"quality metric `{made.quality_metric}` of workload `{name}` is not known; "
+            f"{did_you_mean(made.quality_metric, QUALITY_METRICS)}"
+        )
     return made
 
 
 def _members() -> tuple[str, ...]:
-    return ("name", "labels", "unit", "slice_columns", "prepare", "splits", "encode")
+    return ("name", "quality_metric", "labels", "unit", "slice_columns", "prepare", "splits", "encode")
 
 
 def _table_workload(keys: Mapping[str, Any]) -> Workload:

@@ -76,11 +76,14 @@ class Workload(Protocol):
     """
     A model with its data.
 
-    ``name`` is the word in params files, ``labels`` the classes in order, ``unit`` what one example is called
-    ("texts", "images"), ``slice_columns`` the columns of `Split.slices` whose values are reported one by one.
+    ``name`` is the word in params files, ``quality_metric`` a word of `QUALITY_METRICS`, ``labels`` the classes in
+    order, ``unit`` what one example is called ("texts", "images"), ``slice_columns`` the columns of `Split.slices`
+    whose values are reported one by one.
+    Example inputs with the real lengths are ``encode(splits().test.inputs).stratified(count)``.
     """
 
     name: str
+    quality_metric: str
     labels: tuple[str, ...]
     unit: str
     slice_columns: tuple[str, ...]
@@ -101,6 +104,10 @@ class Workload(Protocol):
 def accuracy(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
     """Return the share of examples whose most probable class is the label: the built-in quality metric."""
     return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+# What a workload may be judged by; pairs, flips and bounds are defined on right and wrong answers.
+QUALITY_METRICS = {"accuracy": accuracy}
 
 
 def normalise(text: str) -> str:

@@ -28,6 +28,7 @@ class Digits:
     """Which digit is it, for 8 × 8 grey images; see `perflib.workloads.base.Workload`."""
 
     name = "digits"
+    quality_metric = "accuracy"
     labels: tuple[str, ...] = tuple("0123456789")
     unit = "images"
     # The data say nothing about who wrote a digit or how; the label itself would be no slice but the answer.

@@ -35,6 +35,7 @@ class ReviewsTiny:
     """Binary sentiment of generated reviews with a 2-layer BERT; see `perflib.workloads.base.Workload`."""
 
     name = "reviews-tiny"
+    quality_metric = "accuracy"
     labels: tuple[str, ...] = ("negative", "positive")
     unit = "texts"
     slice_columns: tuple[str, ...] = ("domain",)

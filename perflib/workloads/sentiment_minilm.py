@@ -75,6 +75,7 @@ class SentimentMiniLM:
     """Binary sentiment of 23,320 short texts in four domains; see `perflib.workloads.base.Workload`."""
 
     name = "sentiment-minilm"
+    quality_metric = "accuracy"
     labels: tuple[str, ...] = ("negative", "positive")
     unit = "texts"
     slice_columns: tuple[str, ...] = ("domain",)

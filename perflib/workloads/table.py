@@ -39,6 +39,7 @@ class TableWorkload:
     """
 
     unit = "texts"
+    quality_metric = "accuracy"
     slice_columns: tuple[str, ...] = ()
 
     def __init__(self, *, hf_model: str, data: str, text: str, label: str) -> None:
