@@ -122,13 +122,11 @@ class ReportView:
             return
         _say(
             f"Baseline and candidate are timed in pairs of fresh processes ('lives'), in an order that a recorded "
-            f"coin gives (seed {comparison.seed}). A verdict is wrong with probability at most "
-            f"{units.percent(comparison.alpha_ratio, 0)}, whatever the machine's noise looks like; a change of at most "
-            f"{units.percent(comparison.tolerance_ratio)} counts as none. "
+            f"coin gives (seed {comparison.seed}). In each scenario, 'faster', 'slower' and 'not slower' are each said "
+            f"wrongly with probability at most {units.percent(comparison.alpha_ratio, 0)}, whatever the noise of the "
+            f"machine looks like; a change of at most {units.percent(comparison.tolerance_ratio)} counts as none. "
             f"E is the evidence that the candidate is faster: {1 / comparison.alpha_ratio:.0f} decides, and it cannot "
-            "more than double with a life. "
-            "Both are served the same way: in batches as they come, on "
-            f"{self._thread_count()} threads."
+            f"more than double with a life. {self._serving(comparison)}"
         )
         _say(
             "What this does not say: speed on another kind of machine, with inputs of other lengths, or under "
@@ -172,10 +170,19 @@ class ReportView:
             show_figure(self.run, plots.plot_slices(validation.slices, has_candidate=True), f"report-slices-{name}")
         _say(sentences.build_sentence(build))
 
-    def _thread_count(self) -> int:
+    def _serving(self, comparison: Comparison) -> str:
+        if not comparison.is_baseline_runtime:
+            return (
+                "The candidate is served differently from the baseline, so its speed-up is model and serving together."
+            )
         folder = self.run.artifact_folder("baseline")
-        spec = ArtifactSpec.read(folder / SPEC_FILE) if (folder / SPEC_FILE).is_file() else None
-        return (spec.runtime.thread_count if spec else None) or self.card.thread_count
+        if not (folder / SPEC_FILE).is_file():
+            return "Both are served the same way, so the speed-ups are of the model alone."
+        runtime = ArtifactSpec.read(folder / SPEC_FILE).runtime
+        return (
+            f"Both are served the same way, in batches of {runtime.batch_example_count} as they come, threads: "
+            f"{runtime.thread_count or self.card.thread_count}; so the speed-ups are of the model alone."
+        )
 
     def _comparison(self, name: str) -> Comparison:
         found = self.run.read(Comparison, name)

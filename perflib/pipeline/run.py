@@ -72,25 +72,7 @@ def run_params(
     workload = get_workload(_plain_workload(params), seed=params.seed)
     _check_device(params)
     run = _open(path, run_dir, resume=resume)
-    before = run.summary()
-    summary = RunSummary(
-        run_id=run.run_id,
-        ulid=before.ulid if before else _ulid(),
-        status="running",
-        reason=None,
-        exit_code=None,
-        commit=project.commit7(),
-        started=before.started if before else _now(),
-        wall_sec=before.wall_sec if before else None,
-        params_name=path.stem,
-        params=params.model_dump(),
-        params_sha256=records.sha256_file(path),
-        guardrails_sha256=guardrails_sha256,
-        code_sha256=code_sha256(),
-        machine=machine.read_card().to_dict(),
-        steps=before.steps if before else (),
-        candidates=(),
-    )
+    summary = _begin_summary(run, path, params, guardrails_sha256=guardrails_sha256)
     watch = Watch(len(experiments) + 3, stream=stream)
     book = Book(run, summary, order=["baseline", *named, "report"])
     try:
@@ -140,6 +122,29 @@ def _take(step: PlannedStep, book: Book, watch: Watch, *, cell_timeout_sec: int)
         book.finish(step, failure, wall_sec=time.monotonic() - start_sec)
     if failure is not None:
         watch.line(f"{step.name} failed ({failure.reason}): {failure.sentence}")
+
+
+def _begin_summary(run: Run, path: Path, params: RunParams, *, guardrails_sha256: str) -> RunSummary:
+    """Return the first word of `run.json`; a resumed run keeps its identity, its start and the steps it has done."""
+    before = run.summary()
+    return RunSummary(
+        run_id=run.run_id,
+        ulid=before.ulid if before else _ulid(),
+        status="running",
+        reason=None,
+        exit_code=None,
+        commit=project.commit7(),
+        started=before.started if before else _now(),
+        wall_sec=before.wall_sec if before else None,
+        params_name=path.stem,
+        params=params.model_dump(),
+        params_sha256=records.sha256_file(path),
+        guardrails_sha256=guardrails_sha256,
+        code_sha256=code_sha256(),
+        machine=machine.read_card().to_dict(),
+        steps=before.steps if before else (),
+        candidates=(),
+    )
 
 
 def _read(path: Path, only: Sequence[str]) -> tuple[RunParams, tuple[ExperimentParams, ...], list[str]]:
