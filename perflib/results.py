@@ -99,12 +99,18 @@ class Comparison(Record):
 
 @dataclasses.dataclass(frozen=True)
 class SliceResult:
-    """Accuracy of both models on one part of the test split; the bound is one-sided 95 %."""
+    """
+    Accuracy of both models on one part of the test split.
+
+    The baseline's accuracy has a 95 % Wilson interval, the change a one-sided 95 % lower bound of Tango.
+    """
 
     column: str
     value: str
     example_count: int
     baseline_accuracy_ratio: float
+    baseline_low_ratio: float
+    baseline_high_ratio: float
     candidate_accuracy_ratio: float
     change_ratio: float
     change_low_ratio: float

@@ -109,7 +109,7 @@ def validation(*verdicts: Any, gates: tuple[Gate, ...] | None = None, verdict: A
 
 def part(value: str, **change: Any) -> SliceResult:
     """Return one slice."""
-    return dataclasses.replace(SliceResult("length", value, 400, 0.85, 0.84, -0.01, -0.02), **change)
+    return dataclasses.replace(SliceResult("length", value, 400, 0.85, 0.81, 0.88, 0.84, -0.01, -0.02), **change)
 
 
 def build(**change: Any) -> Build:

@@ -44,7 +44,8 @@ def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | 
 
     target = executed_path(step.name, run)
     target.parent.mkdir(parents=True, exist_ok=True)
-    working = target.with_name(f".{target.name}")
+    working, log = target.with_name(f".{target.name}"), target.with_suffix(".log")
+    log.unlink(missing_ok=True)
     try:
         with _quiet_kernel():
             papermill.execute_notebook(
@@ -56,13 +57,13 @@ def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | 
                 cwd=str(project.root()),
                 autosave_cell_every=0,
                 execution_timeout=cell_timeout_sec,
-                config=_transport(),
+                config=_kernel_settings(log),
             )
         failure = None if scraps.is_complete(working, run.run_id) else _incomplete(step, target)
     except PapermillExecutionError as error:
         failure = _cell_failure(step, error, target)
     except DeadKernelError:
-        failure = _named(step, "kernel-died", f"its kernel died, most likely out of memory; see {target}.")
+        failure = _named(step, "kernel-died", f"its kernel died, most likely out of memory; see {log}.")
     except CellTimeoutError:
         failure = _named(
             step, "timeout", f"a cell took longer than {cell_timeout_sec} s; raise cell_timeout_sec or see {target}."
@@ -74,6 +75,8 @@ def execute(step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | 
     finally:
         if working.exists():
             working.replace(target)
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
     return failure
 
 
@@ -92,12 +95,14 @@ def _named(step: PlannedStep, reason: str, sentence: str) -> Failure:
     return Failure(step.name, reason, f"{step.notebook.name} for {step.name}: {sentence}")
 
 
-def _transport() -> Any:
-    """Talk to kernels over files, not over TCP that other users of the host could reach."""
+def _kernel_settings(log: Path) -> Any:
+    """Talk to kernels over files, not over TCP that other users of the host could reach, and keep their log."""
     from traitlets.config import Config
 
     config = Config()
     config.KernelManager.transport = "ipc"
+    config.NotebookClient.kernel_manager_class = "perflib.pipeline.kernel.LoggedKernelManager"
+    config.LoggedKernelManager.log_path = str(log)
     return config
 
 

@@ -5,6 +5,8 @@ Handlers are installed even where SIGINT was ignored by the shell that started u
 """
 
 import contextlib
+import gc
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -35,6 +37,8 @@ def raising_signals() -> Iterator[None]:
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 -- the signal module's signature
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, signal.SIG_DFL)
+        # What the libraries have under way ends badly now, and they would log every piece of it with its traceback.
+        logging.disable(logging.CRITICAL)
         raise _SignalArrived(number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -44,6 +48,8 @@ def raising_signals() -> Iterator[None]:
         name = signal.Signals(arrived.number).name
         raise InterruptedRunError(f"{name} ended the run; go on with --resume.", signal_number=arrived.number) from None
     finally:
+        gc.collect()  # asyncio logs a task's lost exception when the task is collected
+        logging.disable(logging.NOTSET)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -164,12 +164,17 @@ def slice_results(paired: Paired, columns: Sequence[str]) -> tuple[SliceResult, 
         for value in sorted(set(paired.slices[column])):
             rows = values == value
             flips = count_flips(paired, rows)
+            baseline_accuracy = wilson_interval(
+                int(np.sum(answers(paired.baseline[rows]) == paired.labels[rows])), flips.example_count
+            )
             found.append(
                 SliceResult(
                     column=column,
                     value=value,
                     example_count=flips.example_count,
-                    baseline_accuracy_ratio=accuracy_ratio(paired.labels[rows], paired.baseline[rows]),
+                    baseline_accuracy_ratio=baseline_accuracy.estimate,
+                    baseline_low_ratio=baseline_accuracy.low or 0.0,
+                    baseline_high_ratio=1.0 if baseline_accuracy.high is None else baseline_accuracy.high,
                     candidate_accuracy_ratio=accuracy_ratio(paired.labels[rows], paired.candidate[rows]),
                     change_ratio=flips.change_ratio,
                     change_low_ratio=tango_lower(flips.negative_count, flips.positive_count, flips.example_count),
