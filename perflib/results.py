@@ -237,7 +237,11 @@ class OperatorTime:
 
 @dataclasses.dataclass(frozen=True)
 class Profile(Record):
-    """Where the time of a model goes, by operator; the trace lies beside it for TensorBoard."""
+    """
+    Where the time of a model goes, by operator; the trace lies beside it for TensorBoard.
+
+    ``batch_token_count`` includes padding, ``real_token_count`` does not; both are the example count without tokens.
+    """
 
     schema: ClassVar[str] = "perflib/profile/1"
 
@@ -246,6 +250,7 @@ class Profile(Record):
     device: str
     batch_example_count: int
     batch_token_count: int
+    real_token_count: int
     active_step_count: int
     wall_sec: float
     operators: tuple[OperatorTime, ...]

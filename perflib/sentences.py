@@ -53,9 +53,10 @@ def matrix_sentence(profile: Profile) -> str:
 
 
 def reach_sentence(baseline: Baseline, profile: Profile, ceilings: Ceilings) -> str:
-    """Say which share of the fp32 ceiling one call reaches, and which the batch."""
+    """Say which share of the fp32 ceiling is useful work, in one call and in a batch; padding is no useful work."""
     flops_count = sum(row.flop_count for row in profile.operators) / profile.active_step_count
-    per_example = flops_count / profile.batch_example_count
+    real_ratio = profile.real_token_count / profile.batch_token_count
+    per_example = flops_count / profile.batch_example_count * real_ratio
     reached = {
         one.scenario: per_example
         * (1 / one.p50_sec if one.scenario == "single" else one.examples_per_sec)
@@ -66,8 +67,9 @@ def reach_sentence(baseline: Baseline, profile: Profile, ceilings: Ceilings) -> 
         return "Only one scenario was timed, so one call and a batch cannot be compared."
     word = "as predicted" if reached["single"] < reached["offline"] else "against the prediction"
     return (
-        f"One call reaches {units.percent(reached['single'], 0)} of the fp32 ceiling and a batch "
-        f"{units.percent(reached['offline'], 0)}: {word}. Padding counts as work here, because it is computed."
+        f"Counting real tokens only, one call reaches {units.percent(reached['single'], 0)} of the fp32 ceiling and a "
+        f"batch {units.percent(reached['offline'], 0)}: {word}. "
+        f"In the profiled batch {units.percent(1 - real_ratio, 0)} of the tokens are padding, which is computed too."
     )
 
 

@@ -157,6 +157,7 @@ def profile() -> Profile:
         device="cpu",
         batch_example_count=32,
         batch_token_count=1024,
+        real_token_count=512,
         active_step_count=2,
         wall_sec=1.0,
         operators=(

@@ -115,3 +115,14 @@ def test_the_profile_is_told_by_its_largest_operators() -> None:
     """And held against the ceiling: ideal time over seen time."""
     assert sentences.profile_sentence(profile()) == "Most of the time goes to addmm 75 %, <gelu> 25 %."
     assert "10 % of the ceiling is reached" in sentences.distance_sentence(profile(), ceilings())
+
+
+def test_padding_is_no_useful_work() -> None:
+    """The share of the ceiling counts real tokens only: half the tokens real, half the share."""
+    whole = dataclasses.replace(profile(), real_token_count=1024)
+
+    told = [sentences.reach_sentence(baseline(), one, ceilings()) for one in (whole, profile())]
+
+    assert "0 % of the tokens are padding" in told[0]
+    assert "50 % of the tokens are padding" in told[1]
+    assert told[0].split("padding")[0] != told[1].split("padding")[0]

@@ -98,6 +98,7 @@ def profile_artifact(
         device=runtime.device,
         batch_example_count=len(batch),
         batch_token_count=int(batch.arrays[MASK].size) if MASK in batch.arrays else len(batch),
+        real_token_count=int(batch.lengths().sum()),
         active_step_count=active_step_count,
         wall_sec=sum(active_sec),
         operators=_operators(profiler.key_averages(), device=runtime.device),
