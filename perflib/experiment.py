@@ -4,6 +4,7 @@ The four acts of a story, each in one call that leaves its record: describe, bui
 The notebooks call these and read what comes back; every loop, branch and threshold is in the parts.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -160,8 +161,5 @@ def _parameter_count(artifact: Artifact) -> int:
         if file.path.endswith(".safetensors"):
             with safe_open(artifact.folder / file.path, framework="numpy") as weights:
                 for key in weights.keys():  # noqa: SIM118 -- the handle is not iterable
-                    size = 1
-                    for side in weights.get_slice(key).get_shape():
-                        size *= side
-                    total += size
+                    total += math.prod(weights.get_slice(key).get_shape())
     return total

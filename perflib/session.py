@@ -3,7 +3,7 @@ What a notebook works with: the run it writes to, the workload, the baseline, an
 
     session = Session.begin("01_baseline", run_dir=run_dir, workload=workload)
     session.show(plots.plot_operators(profile), "operators")
-    session.finish(baseline=baseline)
+    session.finish()
 
 A notebook that the pipeline runs is given its run folder; one that a person opens makes its own under `outputs/`.
 """

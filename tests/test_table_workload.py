@@ -73,6 +73,15 @@ def test_table_end_to_end(make, checkpoint, name):
     assert workload.prepare().digest == baseline.digest
 
 
+def test_another_table_is_another_baseline(make):
+    """A resumed run compares the baseline's digest, so changed labels must change it although the weights do not."""
+    before = make(table()).prepare()
+    after = make(table(stars=[1 - review.label for review in REVIEWS])).prepare()
+
+    assert before.spec.files == after.spec.files
+    assert before.digest != after.digest
+
+
 def test_labels_by_name(make):
     """Label words are matched by the model's own names."""
     words = ["good" if review.label else "bad" for review in REVIEWS]

@@ -17,7 +17,7 @@ from perflib.artifact import Artifact, Lineage
 from perflib.encoded import Encoded
 from perflib.errors import DataError, SetupError, did_you_mean
 from perflib.records import read_json, sha256_file, sha256_json
-from perflib.workloads.base import Example, Splits, build_splits, normalise
+from perflib.workloads.base import SPLIT_NAMES, Example, Splits, build_splits, normalise
 from perflib.workloads.cache import BASELINE, cached_baseline
 from perflib.workloads.text import find_near_duplicates, tokenise
 
@@ -60,11 +60,13 @@ class TableWorkload:
         Raises:
             DataError: If checkpoint or table cannot be used.
         """
-        self.splits()
+        splits = self.splits()
         weights = {path.name: sha256_file(path) for path in sorted(self._checkpoint.glob("*.safetensors"))}
-        key = sha256_json([weights, self._config, self.name, _CODE_VERSION])
+        # The data are named too: nothing is trained on them, but another table is another baseline to whoever resumes.
+        data = {name: getattr(splits, name).digest() for name in SPLIT_NAMES}
+        key = sha256_json([weights, data, self._config, self.name, _CODE_VERSION])
         folder = project.cache_dir() / "workloads" / "table" / key[:16]
-        return cached_baseline(folder, lambda new: self._make(new / BASELINE, weights))
+        return cached_baseline(folder, lambda new: self._make(new / BASELINE, weights, data))
 
     def splits(self) -> Splits:
         """Return the four splits of the table."""
@@ -86,7 +88,7 @@ class TableWorkload:
             self._tokenizer, self._pad_id = _load_tokenizer(self._checkpoint, self.hf_model)
         return tokenise(self._tokenizer, inputs, pad_id=self._pad_id).encoded
 
-    def _make(self, folder: Path, weights: Mapping[str, str]) -> None:
+    def _make(self, folder: Path, weights: Mapping[str, str], data: Mapping[str, str]) -> None:
         from transformers import AutoModelForSequenceClassification
 
         from perflib.engines.torch_engine import builder_name, save_module
@@ -104,7 +106,7 @@ class TableWorkload:
                 parent_sha256=None,
                 recipe=(),
                 versions={name: importlib.metadata.version(name) for name in ("perflib", "torch", "transformers")},
-                details={"checkpoint": self.hf_model, "checkpoint_sha256": dict(weights)},
+                details={"checkpoint": self.hf_model, "checkpoint_sha256": dict(weights), "split_sha256": dict(data)},
             ),
             builder=builder_name(sequence_classifier),
             config=self._config,
