@@ -21,7 +21,6 @@ from perflib.results import (
     Comparison,
     Gate,
     Prediction,
-    Profile,
     RunSummary,
     Validation,
 )
@@ -103,7 +102,7 @@ class ReportView:
         _html(tables.baseline_table(self.baseline))
         if any(one.scenario == "single" for one in self.baseline.scenarios):
             show_figure(self.run, plots.plot_latency(self.baseline), "report-latency")
-        profile = self.run.read(Profile, "baseline")
+        profile = self.run.profile()
         if profile is not None:
             _say(sentences.profile_sentence(profile))
             show_figure(self.run, plots.plot_operators(profile, top_count=6), "report-operators")

@@ -78,7 +78,7 @@ def fetch_from_hub(repository: str, folder: Path, *, members: Mapping[str, str])
             # The hub's client raises its own, httpx's and the system's errors: each of them means "not delivered".
             except Exception as error:
                 raise SetupError(
-                    f"{name} of {repository} cannot be fetched from huggingface.co ({_first_line(error)}); "
+                    f"{name} of {repository} cannot be fetched from huggingface.co ({first_line(error)}); "
                     "connect to the network or set HF_ENDPOINT to a mirror."
                 ) from error
             path = new / PurePosixPath(name).name
@@ -142,7 +142,7 @@ def _download(requirement: str, place: Path, *, archive_sha256: str, is_source: 
     try:
         reply = subprocess.run(command, capture_output=True, text=True, timeout=PIP_LIMIT_SEC, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SetupError(f"pip could not fetch {requirement} ({_first_line(error)}); try again.") from error
+        raise SetupError(f"pip could not fetch {requirement} ({first_line(error)}); try again.") from error
     if reply.returncode:
         raise _pip_failure(requirement, reply.stderr)
     archives = list(target.iterdir())
@@ -168,5 +168,6 @@ def _pip_failure(requirement: str, stderr: str) -> SetupError | DataError:
     )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error of another library says, short enough for the middle of our own sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -19,6 +19,7 @@ from perflib.errors import DataError, SetupError, did_you_mean
 from perflib.records import read_json, sha256_file, sha256_json
 from perflib.workloads.base import SPLIT_NAMES, Example, Splits, build_splits, normalise
 from perflib.workloads.cache import BASELINE, cached_baseline
+from perflib.workloads.fetch import first_line
 from perflib.workloads.text import find_near_duplicates, tokenise
 
 MAX_TOKEN_COUNT = 256
@@ -120,9 +121,8 @@ def _fetch_checkpoint(repository: str) -> Path:
         return Path(snapshot_download(repository, allow_patterns=list(_MODEL_FILES)))
     # The hub's client raises its own, httpx's and the system's errors: each of them means "not delivered".
     except Exception as error:
-        detail = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise SetupError(
-            f"`{repository}` is no folder and cannot be fetched from huggingface.co ({detail}); "
+            f"`{repository}` is no folder and cannot be fetched from huggingface.co ({first_line(error)}); "
             "correct the name, connect to the network, or give the path of a downloaded checkpoint."
         ) from error
 
