@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import FakeHost
+from fake_arms import FakeHost, FakeWatch
 from scipy import stats
 
 from perflib.benchmarking import decision
-from perflib.benchmarking.lives import Pair, live
-from perflib.benchmarking.scenarios import get_scenarios
+from perflib.benchmarking.lives import Agreed, Pair, live
+from perflib.benchmarking.scenarios import SlotPlan, get_scenarios
 
 NOWHERE = Pair(Path("a"), Path("b"), Path("inputs.npz"))
 SINGLE = get_scenarios(["single"])
@@ -42,6 +42,83 @@ def test_the_golden_values_hold(ratio: float, lives_count: int) -> None:
 
         assert crossing(value) == lives_count
         assert decision.decide([value] * lives_count, alpha=0.01) == verdict
+
+
+@pytest.mark.parametrize(("ratio", "lives_count"), [(1.03, 8), (1.20, 7)])
+def test_sixty_equal_lives_cross_where_the_specification_says(ratio: float, lives_count: int) -> None:
+    """Of 60 equal lives the evidence for "slower" at 1 % is first reached at the life that the specification names."""
+    path = decision.evidence_path([math.log(ratio)] * 60, math.log1p(0.005))
+
+    assert int(np.flatnonzero(path >= math.log(100))[0]) + 1 == lives_count
+
+
+def test_a_path_is_the_evidence_after_every_life() -> None:
+    """Each entry equals the evidence of the lives up to there, for one comparison and for many at once."""
+    paths = np.random.default_rng(3).normal(0.01, 0.05, (20, 15))
+    for theta in (0.0, 0.005, -0.03):
+        together = decision.evidence_path(paths, theta)
+        prefixes = [[decision.log_evidence(lives[: count + 1], theta) for count in range(15)] for lives in paths]
+
+        assert together.shape == (20, 15)
+        np.testing.assert_allclose(together, prefixes, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(decision.evidence_path(paths[4], theta), prefixes[4], rtol=1e-12, atol=1e-12)
+
+
+def test_a_path_of_no_lives_is_empty() -> None:
+    """Nothing was lived, so there is nothing to look at and no evidence."""
+    assert decision.evidence_path([]).shape == (0,)
+    assert decision.log_evidence([]) == 0.0
+    assert decision.first_verdict([], alpha=0.05) == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_the_first_verdict_is_the_one_met_when_looking_after_every_life(alpha: float) -> None:
+    """On hundreds of paths of all kinds it equals asking `decide` after each life and stopping at the first answer."""
+    generator = np.random.default_rng(8)
+    met = set()
+    for _ in range(150):
+        lives = (generator.choice([-0.06, -0.01, 0.0, 0.01, 0.018, 0.06]) + 0.02 * generator.standard_t(3, 20)).tolist()
+        looks = (decision.decide(lives[: count + 1], alpha=alpha) for count in range(20))
+        expected = next((word for word in looks if word != "INCONCLUSIVE"), "INCONCLUSIVE")
+
+        assert decision.first_verdict(lives, alpha=alpha) == expected
+        met.add(expected)
+
+    assert met == {"IMPROVEMENT", "PASS", "REGRESSION", "INCONCLUSIVE"}
+
+
+def test_a_verdict_once_reached_is_not_taken_back() -> None:
+    """Lives that would speak against it come too late, though `decide` on all of them says something else."""
+    lives = [0.1] * 8 + [-0.1] * 40
+
+    assert decision.decide(lives, alpha=0.01) != "REGRESSION"
+    assert decision.first_verdict(lives, alpha=0.01) == "REGRESSION"
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [0.03] * 10,
+        [0.001 * 2**place for place in range(10)],
+        [0.5, 0.0, 0.02, 3.0, 0.07, 0.001, 0.01, 0.0, 0.2, 0.04],
+        [1000.0] * 10,
+    ],
+)
+def test_no_more_than_alpha_of_all_tosses_ever_alarm(sizes: list[float], alpha: float) -> None:
+    """Over all 1,024 signs of ten sizes, each equally likely for equal arms, the share that ever crosses is bounded."""
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=10)))
+    ever = (decision.evidence_path(signs * sizes) >= math.log(1 / alpha)).any(axis=1)
+
+    assert ever.mean() <= alpha
+
+
+def test_with_huge_sizes_only_a_run_of_equal_signs_alarms() -> None:
+    """Each life then doubles the evidence or ends it: at 5 % the share that alarms is exactly that of five pluses."""
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=10)))
+    ever = (decision.evidence_path(signs * 1000.0) >= math.log(20)).any(axis=1)
+
+    assert ever.mean() == 1 / 32
 
 
 def test_evidence_equals_the_product_formula() -> None:
@@ -94,6 +171,56 @@ def test_the_fewest_lives_are_the_first_that_can_decide(alpha: float) -> None:
     assert crossing(math.log(100), alpha) == fewest
 
 
+@pytest.mark.parametrize(("alpha", "lives_count"), [(0.05, 5), (0.01, 8)])
+def test_the_least_lives_carry_a_plain_effect(alpha: float, lives_count: int) -> None:
+    """Five lives at 5 % and eight at 1 % decide a change of 10 %, one life fewer does not."""
+    assert decision.least_lives(alpha) == lives_count
+    assert decision.decide([math.log(1.1)] * lives_count, alpha=alpha) == "REGRESSION"
+    assert decision.decide([math.log(1.1)] * (lives_count - 1), alpha=alpha) == "INCONCLUSIVE"
+
+
+def test_the_bounds_equal_a_search_on_a_fine_grid() -> None:
+    """Every value of the tested shift is tried, and the bounds are the last ones that are rejected from each side."""
+    generator = np.random.default_rng(5)
+    step, grid = 1e-4, np.arange(-0.4, 0.5, 1e-4)
+    for _ in range(5):
+        values = generator.normal(0.05, 0.03, 12)
+        low, high = decision.log_bounds(values.tolist(), alpha=0.05)
+        above = decision.evidence_path(values - grid[:, None])[:, -1]
+        below = decision.evidence_path(grid[:, None] - values)[:, -1]
+
+        assert low == pytest.approx(grid[above >= math.log(20)].max(), abs=1.1 * step)
+        assert high == pytest.approx(grid[below >= math.log(20)].min(), abs=1.1 * step)
+
+
+def test_the_claims_that_stand_are_the_largest_set_that_supports_itself() -> None:
+    """By brute force over all sets: each member's evidence is at least claims / (members x rate)."""
+    generator = np.random.default_rng(6)
+    sizes = set()
+    for _ in range(200):
+        logs = np.round(generator.normal(3.5, 2.0, generator.integers(1, 7)), 1).tolist()
+        sets = [
+            chosen
+            for count in range(len(logs) + 1)
+            for chosen in itertools.combinations(range(len(logs)), count)
+            if all(logs[place] >= math.log(len(logs) / (count * 0.05)) for place in chosen)
+        ]
+        largest = max(sets, key=len)
+
+        assert decision.discoveries(logs, rate=0.05) == largest
+        sizes.add(len(largest))
+
+    assert len(sizes) >= 4
+
+
+def test_no_claims_and_weak_claims_stand_nowhere() -> None:
+    """Without claims, or with evidence below the bar of every rank, nothing is found."""
+    assert decision.discoveries([], rate=0.05) == ()
+    assert decision.discoveries([0.0, 1.0, 2.0], rate=0.05) == ()
+    assert decision.discoveries([math.log(20)], rate=0.05) == (0,)
+    assert decision.discoveries([math.log(19.9)], rate=0.05) == ()
+
+
 def test_bounds_are_none_until_both_exist() -> None:
     """Half an interval would mislead."""
     for count in range(7):
@@ -140,7 +267,7 @@ def test_the_reached_mde_is_the_smallest_that_would_have_passed() -> None:
 
 def rough_noise(generator: np.random.Generator) -> Callable[[], float]:
     """Return the log-noise of slots: autocorrelated, heavy-tailed, on a drift that speeds up."""
-    count = 400
+    count = 600
     steps = 0.01 * generator.standard_t(2, count) + np.where(generator.random(count) < 0.02, 0.5, 0.0)
     level, values = 0.0, []
     for time, step in enumerate(steps):
@@ -159,7 +286,15 @@ def simulate(count: int, *, lives_count: int, cost_log: float, seed: int, coins:
         host = FakeHost(cost_log=cost_log, noise=rough_noise(generator), luck=lambda position, lucks=lucks: next(lucks))
         found.append(
             [
-                live(NOWHERE, SINGLE, units_count=1, passes={"single": 1}, coins=coins, start_arm=host.start)
+                live(
+                    NOWHERE,
+                    SINGLE,
+                    units_count=1,
+                    agreed=Agreed(1, plans={"single": SlotPlan(1)}),
+                    coins=coins,
+                    start_arm=host,
+                    watch=FakeWatch(),
+                )
                 .by_scenario["single"]
                 .log_ratio
                 for _ in range(lives_count)
@@ -178,8 +313,8 @@ def ever_alarmed(lives: list[float], alpha: float) -> str | None:
 
 
 def test_false_alarms_keep_their_bound_on_noisy_slots() -> None:
-    """2,000 comparisons of a model with itself, looked at after every life, alarm no more than alpha allows a side."""
-    count, alpha = 2000, 0.05
+    """400 comparisons of a model with itself, looked at after every life, alarm no more than alpha allows a side."""
+    count, alpha = 400, 0.05
     alarms = [
         ever_alarmed(lives, alpha)
         for lives in simulate(count, lives_count=10, cost_log=0.0, seed=1, coins=random.Random(1))
@@ -201,7 +336,7 @@ def test_it_is_the_coins_that_keep_the_bound() -> None:
 
 def test_the_interval_covers_the_true_effect_as_often_as_it_says() -> None:
     """A true slowdown of 10 % lies in the 90 % interval in at least the binomial share of comparisons."""
-    count, true_log = 300, math.log(1.1)
+    count, true_log = 150, math.log(1.1)
     covered = 0
     for lives in simulate(count, lives_count=8, cost_log=true_log, seed=2, coins=random.Random(2)):
         low, high = decision.log_bounds(lives, alpha=0.05)

@@ -17,15 +17,24 @@ import yaml
 from perflib import machine, project, results
 
 ROOT = project.root()
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").rglob("[!.]*.ipynb"))
 MAX_CELL_LINES = 25
 
-UNITS = ("_sec", "_bytes", "_ratio", "_per_sec", "_count", "_percent", "_watt", "_mhz", "_celsius", "_joule")
+UNITS = (
+    *("_sec", "_bytes", "_ratio", "_ratios", "_per_sec", "_count", "_percent"),
+    *("_watt", "_mhz", "_celsius", "_joule", "_per_example"),
+)
 # Floats whose unit is said elsewhere, each with its reason.
 WITHOUT_UNIT = {
     *(f"{kind}.{bound}" for kind in ("Interval", "Estimate") for bound in ("estimate", "low", "high")),
     *("LowerBound.estimate", "LowerBound.low"),  # bounds have the unit of the field that holds them
-    "ScenarioComparison.evidence",  # an E-value is a pure number
+    *(
+        "ScenarioComparison.evidence",
+        "MetricComparison.evidence_less",
+        "MetricComparison.evidence_more",
+    ),  # pure numbers
+    "MetricComparison.ratio",  # it is one
+    *(f"EvidencePath.log_evidence_{verdict}" for verdict in ("faster", "slower", "no_regression")),
     "Gate.measured",  # a gate compares shares or counts; its sentence says which
     "Gate.limit",
     "Candidate.accuracy_change",  # named so in run.json's contract; a share
@@ -174,7 +183,7 @@ def tree_paths(lines: list[str]) -> dict[str, str]:
 def test_the_readme_tree_is_the_real_one() -> None:
     """Every path that it lists is there, and every module, notebook and params file is listed with its meaning."""
     listed = tree_paths(tree_lines((ROOT / "README.md").read_text(encoding="utf-8")))
-    patterns = ("perflib/**/*.py", "notebooks/*.ipynb", "params/**/*.yaml")
+    patterns = ("perflib/**/*.py", "notebooks/**/[!.]*.ipynb", "params/**/*.yaml")
     real = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
 
     assert [path for path in listed if not (ROOT / path).exists()] == []
@@ -201,10 +210,13 @@ def test_a_tree_is_read_by_its_indentation() -> None:
 
 def float_fields() -> Iterator[tuple[str, str]]:
     """Yield class and name of every field of a record that holds floats or an estimate with bounds."""
-    modules = (results, machine)
-    for module in modules:
+    for module in (results, machine):
         for kind in vars(module).values():
-            if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__:
+            if (
+                isinstance(kind, type)
+                and dataclasses.is_dataclass(kind)
+                and kind.__module__.startswith(module.__name__)
+            ):
                 hints = get_type_hints(kind)
                 for field in dataclasses.fields(kind):
                     if re.search(r"\b(float|Interval|Estimate|LowerBound)\b", str(hints[field.name])):
