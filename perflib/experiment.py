@@ -11,8 +11,10 @@ from typing import Any
 
 from perflib import params
 from perflib.artifact import Artifact
-from perflib.benchmarking.compare import compare, measure_alone
+from perflib.benchmarking.alone import measure_alone
+from perflib.benchmarking.compare import compare
 from perflib.benchmarking.lock import host_lock
+from perflib.benchmarking.question import Question
 from perflib.benchmarking.scenarios import get_scenarios
 from perflib.compression.stage import Materials, build_candidate, parse_recipe
 from perflib.profiling.ceilings import measure_ceilings
@@ -112,12 +114,15 @@ def time_candidate(
             session.baseline,
             candidate,
             session.inputs,
-            name=name,
-            scenarios=get_scenarios(scenarios),
-            hardware_class=session.card.hardware_class,
-            max_lives_count=max_lives_count,
-            units_per_life_count=units_per_life_count,
-            seed=session.seed,
+            Question(
+                name=name,
+                scenarios=get_scenarios(scenarios),
+                hardware_class=session.card.hardware_class,
+                max_lives_count=max_lives_count,
+                units_per_life_count=units_per_life_count,
+                seed=session.seed,
+            ),
+            on_life=lambda so_far: session.run.write(so_far, name),
         )
     session.keep(comparison, name)
     return comparison

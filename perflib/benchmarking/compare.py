@@ -1,45 +1,43 @@
 """
 How much faster is B than A, and how sure can this machine be?
 
-`compare` lives pairs until every scenario is decided or the agreed number of lives is spent, and keeps every sample.
-`measure_alone` describes the baseline by itself, for people; no verdict rests on it.
+`compare` lives pairs until every scenario is decided, the lives or the time agreed are spent, or the first lives show
+that this machine cannot decide it. It keeps every sample and hands over a whole record after every life, so that
+nothing is lost when it is cut short.
 """
 
+import math
 import random
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
+from perflib import units
 from perflib.artifact import Artifact
-from perflib.benchmarking import decision
-from perflib.benchmarking.arm import Arm, load_request
-from perflib.benchmarking.lives import LivedLife, Pair, StartArm, live, slot_values_sec
+from perflib.benchmarking import conditions, decision, planning
+from perflib.benchmarking.arm import ArmError, ArmName, Launcher, StartArm
+from perflib.benchmarking.conditions import Watch
+from perflib.benchmarking.lives import Agreed, LivedLife, Pair, live
+from perflib.benchmarking.metrics import compare_metrics
+from perflib.benchmarking.question import Question, check_comparable
 from perflib.benchmarking.scenarios import Scenario
+from perflib.benchmarking.summary import counted, disturbed_sentence, is_disturbed, summarise, verdict_of
 from perflib.encoded import Encoded
 from perflib.errors import MeasurementError
 from perflib.progress import Progress
-from perflib.results import Comparison, Life, ScenarioComparison, ScenarioMeasurement
+from perflib.results import ArmEnvironment, Comparison, Life, Readings, ScenarioComparison, StopReason
 
 
 def compare(
     baseline: Artifact,
     candidate: Artifact,
     encoded: Encoded,
+    question: Question,
     *,
-    name: str,
-    scenarios: Sequence[Scenario],
-    hardware_class: str,
-    max_lives_count: int = 6,
-    units_per_life_count: int = 2,
-    alpha: float = 0.05,
-    tolerance: float = 0.005,
-    mde: float = 0.03,
-    seed: int = 0,
-    start_arm: StartArm = Arm,
+    on_life: Callable[[Comparison], object] | None = None,
+    start_arm: StartArm | None = None,
+    watch: Watch | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
     """
@@ -49,175 +47,242 @@ def compare(
         baseline: The arm A.
         candidate: The arm B.
         encoded: The inputs that scenarios sample from, usually the test split.
-        name: The candidate's name in the record.
-        scenarios: From `get_scenarios`.
-        hardware_class: Of the machine card, so that the record says where it holds.
-        max_lives_count: Lives at most; fewer are lived when every scenario is decided before.
-        units_per_life_count: Quads per scenario and life.
-        alpha: Bound on a wrong verdict, each way.
-        tolerance: A change of at most this share is none.
-        mde: PASS rules out slowdowns from this share on.
-        seed: Of the coins.
+        question: What is asked, how sure the answer must be and what it may cost.
+        on_life: Is handed the whole record after every life, and once more where Ctrl-C or a failing arm ends it.
         start_arm: Starts a worker; tests pass their own.
+        watch: Reads the machine around every unit.
         clock: Monotonic seconds.
 
     Raises:
-        MeasurementError: If the lives asked for could not carry any verdict, or an arm fails.
+        ParameterError: If the two artifacts do not answer the same question.
+        ArmError: If an arm dies, hangs, refuses or writes something else.
+        MeasurementError: If the budget cannot hold the fewest lives, or the answers differ in shape.
     """
-    fewest = decision.fewest_lives(alpha)
-    if max_lives_count < fewest:
-        raise MeasurementError(
-            f"{max_lives_count} lives cannot decide anything at alpha {alpha:g}; allow at least {fewest}."
-        )
-    start_sec, coins, passes = clock(), random.Random(seed), dict[str, int]()
-    lived: list[LivedLife] = []
-    with tempfile.TemporaryDirectory(prefix="perflib-") as folder, Progress(f"timing {name}", max_lives_count) as bar:
-        pair = Pair(baseline.folder, candidate.folder, encoded.write(Path(folder) / "inputs.npz"))
-        for _ in range(max_lives_count):
-            one = live(
-                pair, scenarios, units_count=units_per_life_count, passes=passes, coins=coins, start_arm=start_arm
-            )
-            lived.append(one)
-            bar.step(_progress_note(lived, scenarios))
-            if len(lived) >= fewest and _all_decided(lived, scenarios, alpha=alpha, tolerance=tolerance, mde=mde):
-                break
-    peaks = {arm: _peaks(lived, arm) for arm in ("baseline", "candidate")}
-    return Comparison(
-        name=name,
-        baseline_sha256=baseline.digest,
-        candidate_sha256=candidate.digest,
-        inputs_sha256=encoded.digest(),
-        hardware_class=hardware_class,
-        is_baseline_runtime=candidate.spec.runtime == baseline.spec.runtime,
-        seed=seed,
-        alpha_ratio=alpha,
-        tolerance_ratio=tolerance,
-        mde_ratio=mde,
-        scenarios=tuple(
-            summarise(
-                scenario,
-                [one.by_scenario[scenario.name] for one in lived],
-                examples_count=min(scenario.example_count, len(encoded)),
-                passes_count=passes[scenario.name],
-                alpha=alpha,
-                tolerance=tolerance,
-                mde=mde,
-            )
-            for scenario in scenarios
-        ),
-        baseline_peak_rss_bytes=peaks["baseline"][0],
-        candidate_peak_rss_bytes=peaks["candidate"][0],
-        baseline_peak_device_bytes=peaks["baseline"][1],
-        candidate_peak_device_bytes=peaks["candidate"][1],
-        wall_sec=clock() - start_sec,
+    check_comparable(baseline, candidate)
+    comparing = _Comparing(
+        baseline=baseline,
+        candidate=candidate,
+        encoded=encoded,
+        question=question,
+        start_arm=start_arm or Launcher(),
+        watch=watch or Watch(),
+        clock=clock,
     )
+    return comparing.run(on_life)
 
 
-def summarise(
-    scenario: Scenario,
-    lives: Sequence[Life],
-    *,
-    examples_count: int,
-    passes_count: int,
-    alpha: float,
-    tolerance: float,
-    mde: float,
-) -> ScenarioComparison:
-    """Turn the lives of one scenario into its verdict, estimate, interval and evidence."""
-    ratios = [one.log_ratio for one in lives]
-    pooled: dict[str, list[float]] = {"baseline": [], "candidate": []}
-    for one in lives:
-        for unit in one.units:
-            for arm, values in slot_values_sec(unit, scenario).items():
-                pooled[arm] += values
-    # A single call's median stands for itself; a total is shared by its passes.
-    per = 1 if scenario.statistic == "p50" else passes_count
-    return ScenarioComparison(
-        scenario=scenario.name,
-        statistic=scenario.statistic,
-        verdict=decision.first_verdict(ratios, alpha=alpha, tolerance=tolerance, mde=mde),
-        speedup_ratio=decision.speedup_interval(ratios, alpha=alpha),
-        evidence=float(np.exp(max(decision.log_evidence([-ratio for ratio in ratios], np.log1p(tolerance)), -700.0))),
-        reached_mde_ratio=decision.reached_mde(ratios, alpha=alpha),
-        baseline_sec=statistics.median(pooled["baseline"]) / per,
-        candidate_sec=statistics.median(pooled["candidate"]) / per,
-        examples_per_slot_count=examples_count,
-        passes_per_slot_count=passes_count,
-        lives=tuple(lives),
-    )
+class _Comparing:
+    """One comparison at work: what was lived so far, and the record of it."""
 
+    def __init__(
+        self,
+        *,
+        baseline: Artifact,
+        candidate: Artifact,
+        encoded: Encoded,
+        question: Question,
+        start_arm: StartArm,
+        watch: Watch,
+        clock: Callable[[], float],
+    ) -> None:
+        self._baseline, self._candidate, self._encoded, self._question = baseline, candidate, encoded, question
+        self._start_arm, self._watch, self._clock = start_arm, watch, clock
+        self._coins = random.Random(question.seed)
+        self._agreed = Agreed(len(encoded), question.latency_target_sec)
+        self._lived: list[LivedLife] = []
+        self._load_mark = conditions.load_before(watch)
+        self._start_sec = clock()
 
-def measure_alone(
-    artifact: Artifact,
-    encoded: Encoded,
-    *,
-    scenarios: Sequence[Scenario],
-    lives_count: int = 3,
-    slots_per_life_count: int = 2,
-    start_arm: StartArm = Arm,
-) -> tuple[tuple[ScenarioMeasurement, ...], int | None]:
-    """
-    Time one artifact by itself in fresh processes.
-
-    Returns:
-        One measurement per scenario, with every sample, and the largest peak memory of a worker in bytes.
-    """
-    samples: dict[str, list[tuple[float, ...]]] = {scenario.name: [] for scenario in scenarios}
-    peaks_bytes: list[int] = []
-    with tempfile.TemporaryDirectory(prefix="perflib-") as folder, Progress("timing baseline", lives_count) as bar:
-        inputs = encoded.write(Path(folder) / "inputs.npz")
-        for _ in range(lives_count):
-            arm = start_arm("baseline")
+    def run(self, on_life: Callable[[Comparison], object] | None) -> Comparison:
+        """Live until there is a reason to stop."""
+        question = self._question
+        with (
+            tempfile.TemporaryDirectory(prefix="perflib-") as folder,
+            Progress(f"timing {question.name}", question.max_lives_count) as bar,
+        ):
+            pair = Pair(self._baseline.folder, self._candidate.folder, self._encoded.write(Path(folder) / "inputs.npz"))
+            stop: StopReason | None = None
             try:
-                arm.ask(load_request(artifact.folder, inputs))
-                for scenario in scenarios:
-                    arm.ask({"op": "warm", "scenario": scenario.name})
-                    request = {"op": "slot", "scenario": scenario.name, "passes": 1}
-                    slots = [arm.ask(request)["samples_sec"] for _ in range(slots_per_life_count)]
-                    samples[scenario.name].append(tuple(value for slot in slots for value in slot))
-                peaks_bytes.append(arm.ask({"op": "stop"})["peak_rss_bytes"])
-            finally:
-                arm.close()
-            bar.step()
-    return tuple(_describe(scenario, samples[scenario.name], len(encoded)) for scenario in scenarios), max(
-        peaks_bytes, default=None
-    )
+                while stop is None:
+                    self._live(pair)
+                    bar.step(self._progress_note())
+                    stop = self._why_stop()
+                    if on_life or stop:
+                        record = self.record(stop or "running")
+                    if on_life:
+                        on_life(record)
+            except (KeyboardInterrupt, ArmError) as error:
+                if self._lived and on_life:
+                    on_life(self.record("arm-failed" if isinstance(error, ArmError) else "interrupted", str(error)))
+                raise
+        return record
 
-
-def _describe(scenario: Scenario, samples_sec: list[tuple[float, ...]], available_count: int) -> ScenarioMeasurement:
-    pooled = np.concatenate([np.asarray(one) for one in samples_sec])
-    per_sample_count = 1 if scenario.is_one_by_one else min(scenario.example_count, available_count)
-    return ScenarioMeasurement(
-        scenario=scenario.name,
-        samples_sec=tuple(samples_sec),
-        examples_per_sample_count=per_sample_count,
-        p50_sec=float(np.median(pooled)),
-        p95_sec=float(np.quantile(pooled, 0.95)),
-        examples_per_sec=float(per_sample_count * pooled.size / pooled.sum()),
-    )
-
-
-def _all_decided(
-    lived: Sequence[LivedLife], scenarios: Sequence[Scenario], *, alpha: float, tolerance: float, mde: float
-) -> bool:
-    return all(
-        decision.first_verdict(
-            [one.by_scenario[scenario.name].log_ratio for one in lived], alpha=alpha, tolerance=tolerance, mde=mde
+    def record(self, stop: StopReason, why: str = "") -> Comparison:
+        """Return everything so far as a record; there has to be at least one life."""
+        question = self._question
+        scenarios = tuple(self._summary(scenario) for scenario in question.scenarios)
+        return Comparison(
+            name=question.name,
+            baseline_sha256=self._baseline.digest,
+            candidate_sha256=self._candidate.digest,
+            inputs_sha256=self._encoded.digest(),
+            hardware_class=question.hardware_class,
+            is_baseline_runtime=self._candidate.spec.runtime == self._baseline.spec.runtime,
+            seed=question.seed,
+            alpha_ratio=question.alpha,
+            tolerance_ratio=question.tolerance,
+            mde_ratio=question.mde,
+            stop=stop,
+            stop_sentence=why or self._stop_sentence(stop, scenarios),
+            marks=self._marks(),
+            scenarios=scenarios,
+            metrics=compare_metrics(self._lived, alpha=question.alpha, tolerance=question.tolerance),
+            processes=tuple(one.processes for one in self._lived),
+            baseline_environment=self._environment("baseline"),
+            candidate_environment=self._environment("candidate"),
+            parent_core_ratio=self._parent_core_ratio(),
+            wall_sec=self._clock() - self._start_sec,
         )
-        != "INCONCLUSIVE"
-        for scenario in scenarios
-    )
 
+    def _live(self, pair: Pair) -> None:
+        self._lived.append(
+            live(
+                pair,
+                self._question.scenarios,
+                units_count=self._question.units_per_life_count,
+                agreed=self._agreed,
+                coins=self._coins,
+                start_arm=self._start_arm,
+                watch=self._watch,
+            )
+        )
 
-def _progress_note(lived: Sequence[LivedLife], scenarios: Sequence[Scenario]) -> str:
-    parts = []
-    for scenario in scenarios:
-        ratios = [one.by_scenario[scenario.name].log_ratio for one in lived]
-        parts.append(f"{scenario.name} {np.exp(-decision.hodges_lehmann(ratios)):.2f}×")
-    return ", ".join(parts)
+    def _why_stop(self) -> StopReason | None:
+        question, count = self._question, len(self._lived)
+        undecided, affordable_count = self._undecided(), self._affordable_count()
+        if not undecided:
+            return "decided"
+        if count == 1 and affordable_count < question.least_lives_count:
+            need_sec = question.least_lives_count * self._life_sec()
+            raise MeasurementError(
+                f"the budget of {question.budget_sec:g} s is too short: one life takes {self._life_sec():.1f} s and "
+                f"{question.least_lives_count} are the fewest; give at least {math.ceil(1.1 * need_sec)} s."
+            )
+        if count >= affordable_count:
+            return "lives-spent" if count >= question.max_lives_count else "budget-spent"
+        if count >= planning.PILOT_LIVES_COUNT and all(self._plan(one).is_hopeless for one in undecided):
+            return "hopeless"
+        return None
 
+    def _undecided(self) -> list[Scenario]:
+        question = self._question
+        return [
+            scenario
+            for scenario in question.scenarios
+            if verdict_of(
+                self._lives_in(scenario), alpha=question.alpha, tolerance=question.tolerance, mde=question.mde
+            )
+            == "INCONCLUSIVE"
+        ]
 
-def _peaks(lived: Sequence[LivedLife], arm: str) -> tuple[int | None, int | None]:
-    rss = [one.peaks[arm]["peak_rss_bytes"] for one in lived]
-    device = [one.peaks[arm]["peak_device_bytes"] for one in lived if one.peaks[arm]["peak_device_bytes"] is not None]
-    return max(rss, default=None), max(device, default=None)
+    def _plan(self, scenario: Scenario) -> planning.Plan:
+        question = self._question
+        return planning.plan(
+            counted(self._lives_in(scenario)),
+            affordable_lives_count=self._affordable_count(),
+            alpha=question.alpha,
+            tolerance=question.tolerance,
+            mde=question.mde,
+        )
+
+    def _affordable_count(self) -> int:
+        """Return the lives that count and budget allow, those already lived included."""
+        question = self._question
+        if question.budget_sec is None:
+            return question.max_lives_count
+        left_sec = question.budget_sec - (self._clock() - self._start_sec)
+        return min(question.max_lives_count, len(self._lived) + max(math.floor(left_sec / self._life_sec()), 0))
+
+    def _life_sec(self) -> float:
+        return (self._clock() - self._start_sec) / len(self._lived)
+
+    def _lives_in(self, scenario: Scenario) -> list[Life]:
+        return [one.by_scenario[scenario.name] for one in self._lived]
+
+    def _summary(self, scenario: Scenario) -> ScenarioComparison:
+        question = self._question
+        return summarise(
+            scenario,
+            self._lives_in(scenario),
+            plan=self._agreed.plans[scenario.name],
+            examples_count=min(scenario.example_count, len(self._encoded)),
+            tokens_count=scenario.tokens_count(self._encoded),
+            alpha=question.alpha,
+            tolerance=question.tolerance,
+            mde=question.mde,
+        )
+
+    def _stop_sentence(self, stop: StopReason, scenarios: tuple[ScenarioComparison, ...]) -> str:
+        """Say why it ended before every verdict was reached, and what to do."""
+        question, count = self._question, len(self._lived)
+        if stop in ("decided", "running"):
+            return ""
+        if stop == "interrupted":
+            return f"interrupted after {count} lives; what they say stands."
+        disturbed = [disturbed_sentence(one) for one in scenarios if is_disturbed(one)]
+        if disturbed:
+            return " ".join(disturbed)
+        if stop == "hopeless":
+            return " ".join(self._hopeless_sentence(scenario) for scenario in self._undecided())
+        spent = (
+            f"the {count} lives allowed are" if stop == "lives-spent" else f"the {question.budget_sec:g} s allowed are"
+        )
+        return f"{spent} spent; allow more, or ask for a larger mde than {units.percent(question.mde)}."
+
+    def _hopeless_sentence(self, scenario: Scenario) -> str:
+        """Say what the pilot found: the noise, the lives it would take, and what the lives allowed can show."""
+        question, plan = self._question, self._plan(scenario)
+        visible_ratio = planning.visible_effect(
+            sd_ratio=plan.sd_ratio,
+            lives_count=plan.affordable_lives_count,
+            alpha=question.alpha,
+            tolerance=question.tolerance,
+        )
+        needed = "many thousand" if plan.needed_lives_count is None else f"{plan.needed_lives_count:,}"
+        return (
+            f"a life of {scenario.name} varies by {units.percent(plan.sd_ratio)} here, so a verdict needs about "
+            f"{needed} lives where {plan.affordable_lives_count} are allowed; these can show "
+            f"{units.percent(visible_ratio)} or more, so ask for that, allow more lives, or quiet the machine."
+        )
+
+    def _marks(self) -> tuple[str, ...]:
+        marks = [self._load_mark, conditions.load_during(self._readings())]
+        for scenario in self._question.scenarios:
+            unsteady = sum(not life.is_steady for life in self._lives_in(scenario))
+            if unsteady:
+                marks.append(f"no steady state in {unsteady} of {len(self._lived)} lives of {scenario.name}")
+        return tuple(mark for mark in marks if mark is not None)
+
+    def _readings(self) -> list[Readings]:
+        lives = [life for one in self._lived for life in one.by_scenario.values()]
+        return [unit.readings for life in lives for unit in life.units if unit.readings is not None]
+
+    def _parent_core_ratio(self) -> float:
+        readings = self._readings()
+        wall_sec = sum(one.wall_sec for one in readings)
+        return sum(one.parent_cpu_sec for one in readings) / wall_sec if wall_sec else 0.0
+
+    def _environment(self, arm: ArmName) -> ArmEnvironment:
+        seen = self._lived[0].environments[arm]
+        return ArmEnvironment(self._start_arm.command(arm), seen.python, seen.versions)
+
+    def _progress_note(self) -> str:
+        parts = []
+        for scenario in self._question.scenarios:
+            ratios = counted(self._lives_in(scenario))
+            if ratios:
+                shown = decision.speedup_interval(ratios, alpha=self._question.alpha)
+                bounds = "" if shown.low is None else f" [{shown.low:.2f}, {shown.high:.2f}]"
+                parts.append(f"{scenario.name} {shown.estimate:.2f}×{bounds}")
+        undecided = [scenario.name for scenario in self._undecided()]
+        return ", ".join(parts) + (f"; undecided: {', '.join(undecided)}" if undecided else "; decided")

@@ -8,20 +8,34 @@ Units inside a life only sharpen the one value that it contributes.
 
 import dataclasses
 import math
+import os
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from perflib.benchmarking.arm import Arm, Asked, load_request
-from perflib.benchmarking.scenarios import Scenario
-from perflib.results import Life, Unit
+from perflib.benchmarking import conditions, protocol
+from perflib.benchmarking.arm import ArmError, ArmName, Asked, StartArm, ask_slot, load_request
+from perflib.benchmarking.conditions import Quiet, Watch
+from perflib.benchmarking.decision import hodges_lehmann, hodges_lehmann_shift
+from perflib.benchmarking.protocol import Loaded, Slot, Stopped
+from perflib.benchmarking.scenarios import Scenario, SlotPlan
+from perflib.errors import MeasurementError
+from perflib.results import Life, LifeProcesses, Process, Unit
 
 MIN_SLOT_SEC = 0.05
-_WARM_ROUNDS = 3
+STEADY_SHIFT_RATIO = 0.01
+STEADY_SLOTS_COUNT = 5
+MAX_WARMUP_SLOTS_COUNT = 20
+# Where the search for a server's largest rate begins: one call after the other, as if nobody ever waited.
+_START_RATE_RATIO = 1.0
+_TARGET_RATIO = 5.0
+_MAX_HASH_SEED = 2**32 - 1
+_PADDING_BYTES = 4096
+_MAX_PASSES_COUNT = 100_000
 
-StartArm = Callable[[str], Arm]
+_Reply = TypeVar("_Reply")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +46,32 @@ class Pair:
     candidate: Path
     inputs: Path
 
-    def folder(self, arm: str) -> Path:
+    def folder(self, arm: ArmName) -> Path:
         """Return the artifact of ``baseline`` or ``candidate``."""
         return self.baseline if arm == "baseline" else self.candidate
 
 
+@dataclasses.dataclass
+class Agreed:
+    """
+    What lives have in common: slot plans, which the first one makes, and the quietest readings so far.
+
+    ``examples_count`` is how many inputs there are, ``target_sec`` a latency target that somebody asked for.
+    """
+
+    examples_count: int
+    target_sec: float | None = None
+    plans: dict[str, SlotPlan] = dataclasses.field(default_factory=dict)
+    quiet: dict[str, Quiet] = dataclasses.field(default_factory=dict)
+
+
 @dataclasses.dataclass(frozen=True)
 class LivedLife:
-    """One life in every scenario, and the memory that each arm took."""
+    """One life in every scenario, and what its processes were and took."""
 
     by_scenario: Mapping[str, Life]
-    peaks: Mapping[str, Mapping[str, Any]]
+    processes: LifeProcesses
+    environments: Mapping[str, Loaded]
 
 
 def live(
@@ -50,68 +79,138 @@ def live(
     scenarios: Sequence[Scenario],
     *,
     units_count: int,
-    passes: dict[str, int],
+    agreed: Agreed,
     coins: random.Random,
-    start_arm: StartArm = Arm,
+    start_arm: StartArm,
+    watch: Watch,
 ) -> LivedLife:
     """
-    Start both arms, warm them, time every scenario in quads, and end them.
+    Start both arms, warm them to a steady state, time every scenario in quads, and end them.
 
     Args:
         pair: What is compared.
         scenarios: In the order they are timed.
         units_count: Quads per scenario.
-        passes: Passes per slot by scenario; a missing one is calibrated here and kept, so that all lives agree.
-        coins: Tosses the order; the seed is in the record.
-        start_arm: Starts a worker by label; tests pass their own.
+        agreed: What the first life found out; filled here where it is empty, so that all lives agree.
+        coins: Tosses every order and every seed; its own seed is in the record.
+        start_arm: Starts a process.
+        watch: Reads the machine around every unit.
 
     Raises:
-        MeasurementError: If an arm dies, hangs or refuses; both are ended.
+        ArmError: If an arm dies, hangs, refuses or writes something else; both are ended.
+        MeasurementError: If the two arms' answers differ in shape.
     """
-    first: Literal["baseline", "candidate"] = coins.choice(("baseline", "candidate"))
-    names = ("baseline", "candidate") if first == "baseline" else ("candidate", "baseline")
-    arms: dict[str, Arm] = {}
+    first: ArmName = coins.choice(("baseline", "candidate"))
+    names: tuple[ArmName, ArmName] = ("baseline", "candidate") if first == "baseline" else ("candidate", "baseline")
+    arms: dict[ArmName, Asked] = {}
+    drawn: dict[ArmName, dict[str, int]] = {}
+    cpus = draw_cpus(coins)
     try:
         for name in names:
-            arms[name] = start_arm(name)
-        for name in names:
-            arms[name].send(load_request(pair.folder(name), pair.inputs))
-        for name in names:
-            arms[name].receive()
-        done = {}
-        for scenario in scenarios:
-            warm_up(arms, scenario, names, passes)
-            units = tuple(
-                time_unit(arms, scenario, passes_count=passes[scenario.name], coins=coins) for _ in range(units_count)
+            drawn[name] = draw_chance(coins)
+            arms[name] = start_arm(name, **drawn[name])
+        loaded = _load(arms, names, pair, [scenario.name for scenario in scenarios], cpus)
+        done = {
+            scenario.name: _live_in(
+                scenario, arms, names, units_count=units_count, agreed=agreed, coins=coins, watch=watch
             )
-            done[scenario.name] = Life(first, units, statistics.fmean(log_ratio(unit, scenario) for unit in units))
-        return LivedLife(done, {name: arms[name].ask({"op": "stop"}) for name in names})
+            for scenario in scenarios
+        }
+        ended = {name: checked(protocol.stopped, arms[name], {"op": "stop"}) for name in names}
     finally:
         for arm in arms.values():
             arm.close()
+    processes = {
+        name: _process(is_first=name == first, drawn=drawn[name], loaded=loaded[name], ended=ended[name])
+        for name in names
+    }
+    pair_of = LifeProcesses(processes["baseline"], processes["candidate"], tuple(cpus))
+    return LivedLife(done, pair_of, dict(loaded.items()))
 
 
-def warm_up(arms: Mapping[str, Asked], scenario: Scenario, names: Sequence[str], passes: dict[str, int]) -> None:
-    """Run both arms past their first calls, and find the number of passes that makes a slot long enough."""
-    fastest_sec = math.inf
-    for _ in range(_WARM_ROUNDS):
+def draw_chance(coins: random.Random) -> dict[str, int]:
+    """Draw what a process gets by chance: a hash seed, and padding that moves what lies below its environment."""
+    return {"hash_seed": coins.randint(0, _MAX_HASH_SEED), "padding_bytes": coins.randrange(_PADDING_BYTES)}
+
+
+def draw_cpus(coins: random.Random) -> list[int]:
+    """
+    Shuffle the processors that we may use; an arm of fewer threads takes the first of them, and so does the other arm.
+
+    Left to itself the scheduler may keep one arm on a processor with a busy neighbour for the whole life.
+    """
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    coins.shuffle(cpus)
+    return cpus
+
+
+def slot_request(scenario: Scenario, plan: SlotPlan) -> dict[str, Any]:
+    """Return the request for one timed slot."""
+    return {
+        "op": "slot",
+        "scenario": scenario.name,
+        "passes": plan.passes_count,
+        "target_sec": plan.target_sec,
+        "start_rate_per_sec": plan.start_rate_per_sec,
+    }
+
+
+def warm_up(
+    arms: Mapping[ArmName, Asked], scenario: Scenario, names: Sequence[ArmName], *, passes_count: int
+) -> tuple[int, bool]:
+    """
+    Ask both arms in turn until each has had five level slots in a row, or twenty were not enough.
+
+    On a noisy machine two arms are seldom level in the same round, so one may have been so up to five rounds ago.
+
+    Returns:
+        Slots that each arm was given, and whether both were level. A false one is reported, not guessed away.
+    """
+    request = {"op": "warm", "scenario": scenario.name, "passes": passes_count}
+    values: dict[ArmName, list[float]] = {name: [] for name in names}
+    level_since: dict[ArmName, int] = {}
+    for count in range(1, MAX_WARMUP_SLOTS_COUNT + 1):
         for name in names:
-            arms[name].ask({"op": "warm", "scenario": scenario.name})
-    if scenario.name not in passes:
-        for name in names:
-            samples_sec = arms[name].ask({"op": "slot", "scenario": scenario.name, "passes": 1})["samples_sec"]
-            fastest_sec = min(fastest_sec, sum(samples_sec))
-        passes[scenario.name] = max(1, math.ceil(MIN_SLOT_SEC / fastest_sec))
+            # The median call also of a scenario that hands over everything at once: there it is the only call.
+            values[name].append(math.log(statistics.median(ask_slot(arms[name], request).samples_sec)))
+            if count >= STEADY_SLOTS_COUNT and is_level(values[name][-STEADY_SLOTS_COUNT:]):
+                level_since[name] = count
+        if all(count - level_since.get(name, -STEADY_SLOTS_COUNT) < STEADY_SLOTS_COUNT for name in names):
+            return count, True
+    return MAX_WARMUP_SLOTS_COUNT, False
 
 
-def time_unit(arms: Mapping[str, Asked], scenario: Scenario, *, passes_count: int, coins: random.Random) -> Unit:
+def is_level(logs: Sequence[float]) -> bool:
+    """
+    Say whether the later half of some slot values lies within 1 % of the earlier, by the Hodges-Lehmann shift.
+
+    Example:
+        >>> is_level([0.50, 0.30, 0.20, 0.20, 0.20]), is_level([0.201, 0.199, 0.20, 0.202, 0.20])
+        (False, True)
+    """
+    half = len(logs) // 2
+    return abs(hodges_lehmann_shift(logs[:half], logs[half:])) < math.log1p(STEADY_SHIFT_RATIO)
+
+
+def time_unit(
+    arms: Mapping[ArmName, Asked], scenario: Scenario, plan: SlotPlan, *, coins: random.Random, watch: Watch
+) -> Unit:
     """Time one quad in the order that a coin gives; ABBA and BAAB cancel linear drift."""
     order: Literal["ABBA", "BAAB"] = coins.choice(("ABBA", "BAAB"))
-    request = {"op": "slot", "scenario": scenario.name, "passes": passes_count}
-    slots = tuple(
-        tuple(arms["baseline" if letter == "A" else "candidate"].ask(request)["samples_sec"]) for letter in order
+    request = slot_request(scenario, plan)
+    before = watch.snapshot()
+    slots = [ask_slot(arms["baseline" if letter == "A" else "candidate"], request) for letter in order]
+    counts = sorted({len(slot.samples_sec) for slot in slots})
+    if len(counts) > 1:
+        raise MeasurementError(
+            f"slots of {scenario.name} hold {counts[0]} and {counts[-1]} times; both arms have to time the same calls."
+        )
+    return Unit(
+        order=order,
+        samples_sec=tuple(slot.samples_sec for slot in slots),
+        readings=watch.readings(before, slots),
+        energy_joule=tuple(slot.energy_joule for slot in slots),
     )
-    return Unit(order, slots)
 
 
 def slot_values_sec(unit: Unit, scenario: Scenario) -> dict[str, list[float]]:
@@ -126,3 +225,109 @@ def log_ratio(unit: Unit, scenario: Scenario) -> float:
     """Return mean ln(candidate) - mean ln(baseline) over the slots of one unit."""
     means = {arm: statistics.fmean(map(math.log, values)) for arm, values in slot_values_sec(unit, scenario).items()}
     return means["candidate"] - means["baseline"]
+
+
+def life_log_ratio(units: Sequence[Unit], scenario: Scenario) -> float | None:
+    """
+    Return the one value of a life: of one or two counted units their mean, of more their Hodges-Lehmann estimate.
+
+    A machine that changes its speed in the middle of a quad spoils that quad; a life of many is not spoilt by one.
+    Swapping the arms flips the sign of the value, whatever the units are, so the coin stays fair.
+    """
+    values = [log_ratio(unit, scenario) for unit in units if unit.dropped is None]
+    return hodges_lehmann(values) if values else None
+
+
+def plan_slots(
+    arms: Mapping[ArmName, Asked], scenario: Scenario, names: Sequence[ArmName], *, agreed: Agreed
+) -> SlotPlan:
+    """Find the number of passes that makes the faster arm's slot long enough, or a server's target and first rate."""
+    request = {"op": "warm", "scenario": scenario.name, "passes": 1}
+    slots: dict[ArmName, Slot] = {}
+    for name in names:
+        ask_slot(arms[name], request)
+        slots[name] = ask_slot(arms[name], request)
+    if scenario.statistic == "sec_per_request":
+        call_sec = statistics.median(slots["baseline"].samples_sec)
+        return SlotPlan(1, agreed.target_sec or _TARGET_RATIO * call_sec, _START_RATE_RATIO / call_sec)
+    slot_count, warm_count = (
+        min(count, agreed.examples_count) for count in (scenario.example_count, scenario.warmup_count)
+    )
+    fastest_sec = slot_count / warm_count * min(sum(slot.samples_sec) for slot in slots.values())
+    if fastest_sec * _MAX_PASSES_COUNT < MIN_SLOT_SEC:
+        raise MeasurementError(
+            f"one pass of {scenario.name} takes {fastest_sec:.3g} s, too short to fill slots of {MIN_SLOT_SEC:g} s; "
+            "ask for more work in a call."
+        )
+    return SlotPlan(max(1, math.ceil(MIN_SLOT_SEC / fastest_sec)))
+
+
+def _live_in(
+    scenario: Scenario,
+    arms: Mapping[ArmName, Asked],
+    names: tuple[ArmName, ArmName],
+    *,
+    units_count: int,
+    agreed: Agreed,
+    coins: random.Random,
+    watch: Watch,
+) -> Life:
+    if scenario.name not in agreed.plans:
+        agreed.plans[scenario.name] = plan_slots(arms, scenario, names, agreed=agreed)
+    plan = agreed.plans[scenario.name]
+    warmup_count, is_steady = warm_up(arms, scenario, names, passes_count=plan.passes_count)
+    if scenario.statistic == "sec_per_request":
+        # Waiting requests make batches, of shapes that single calls have not met; some engines compile each of them.
+        for name in names:
+            ask_slot(arms[name], slot_request(scenario, plan))
+    count = min(units_count, scenario.max_units_per_life_count)
+    units = [time_unit(arms, scenario, plan, coins=coins, watch=watch) for _ in range(count)]
+    agreed.quiet[scenario.name] = conditions.quieter(
+        agreed.quiet.get(scenario.name), [unit.readings for unit in units if unit.readings]
+    )
+    units = [_gated(unit, agreed.quiet[scenario.name]) for unit in units]
+    return Life(names[0], tuple(units), life_log_ratio(units, scenario), warmup_count, is_steady)
+
+
+def _gated(unit: Unit, quiet: Quiet) -> Unit:
+    reason = conditions.drop_reason(unit.readings, quiet) if unit.readings else None
+    return dataclasses.replace(unit, dropped=reason)
+
+
+def _load(
+    arms: Mapping[ArmName, Asked], names: Sequence[ArmName], pair: Pair, scenarios: list[str], cpus: list[int]
+) -> dict[ArmName, Loaded]:
+    for name in names:
+        arms[name].send(load_request(pair.folder(name), pair.inputs, scenarios, cpus))
+    loaded = {name: _received(protocol.loaded, arms[name]) for name in names}
+    shapes = {name: loaded[name].answer_shape for name in names}
+    if shapes["baseline"] != shapes["candidate"]:
+        raise MeasurementError(
+            f"one answer of the baseline has shape {shapes['baseline']}, of the candidate {shapes['candidate']}; "
+            "compare models that answer the same question."
+        )
+    return loaded
+
+
+def checked(check: Callable[[Mapping[str, Any]], _Reply], arm: Asked, request: dict[str, Any]) -> _Reply:
+    """Ask, and check what comes back; `ArmError` for anything that is no such reply."""
+    arm.send(request)
+    return _received(check, arm)
+
+
+def _received(check: Callable[[Mapping[str, Any]], _Reply], arm: Asked) -> _Reply:
+    try:
+        return check(arm.receive())
+    except protocol.ReplyError as error:
+        raise ArmError(f"the {arm.label} arm {error}; measure again.", arm=arm.label, trouble="rubbish") from None
+
+
+def _process(*, is_first: bool, drawn: Mapping[str, int], loaded: Loaded, ended: Stopped) -> Process:
+    return Process(
+        is_first=is_first,
+        hash_seed=drawn["hash_seed"],
+        padding_bytes=drawn["padding_bytes"],
+        load_sec=loaded.load_sec,
+        peak_rss_bytes=ended.peak_rss_bytes,
+        peak_device_bytes=ended.peak_device_bytes,
+    )

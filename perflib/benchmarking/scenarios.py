@@ -3,17 +3,34 @@ What is timed: how the inputs of a slot are chosen and how a slot becomes one nu
 
 A slot is one timed block of one arm; all slots of a scenario process the same inputs in the same order.
 *single* asks one example at a time, as an interactive user does; *offline* hands over a fixed sample and waits for all
-answers, served as the artifact's runtime block says.
+answers, served as the artifact's runtime block says; *server* lets requests arrive when they like and asks how many per
+second can be answered in time.
 """
 
 import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
-from perflib.encoded import Encoded
+from perflib.benchmarking.server import largest_rate
+from perflib.benchmarking.timers import CpuTimer, Timer
+from perflib.encoded import MASK, Encoded
 from perflib.errors import ParameterError, did_you_mean
 
-Clock = Callable[[], int]
+Predict = Callable[[Encoded], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class SlotPlan:
+    """
+    What every slot of a scenario has in common, fixed in the first life.
+
+    ``passes_count`` is how often the sample is asked, so that a slot is long enough to be timed; a server slot has a
+    latency target and the rate at which its search begins instead.
+    """
+
+    passes_count: int = 1
+    target_sec: float | None = None
+    start_rate_per_sec: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +38,9 @@ class Scenario:
     """
     One way of asking.
 
-    ``example_count`` examples make a slot's sample, ``warmup_count`` of them its warm-up;
-    ``statistic`` names the number that a slot gives: ``p50`` of its calls, or ``total`` time.
+    ``example_count`` examples make a slot's sample, ``warmup_count`` of them its warm-up; ``statistic`` names the
+    number that a slot gives: ``p50`` of its calls, ``total`` time, or ``sec_per_request`` at the largest rate.
+    ``max_units_per_life_count`` limits the quads of a life where a slot takes long.
     """
 
     name: str
@@ -31,23 +49,32 @@ class Scenario:
     warmup_count: int
     is_one_by_one: bool
     statistic: str
+    max_units_per_life_count: int = 20
 
     def sample(self, inputs: Encoded) -> Encoded:
         """Return the fixed sample of this scenario: stratified by length, in the order of the data."""
         return inputs.stratified(self.example_count)
 
-    def calls(self, sample: Encoded) -> list[Encoded]:
-        """Return what one pass hands to ``predict``, call by call."""
-        return [sample.take([row]) for row in range(len(sample))] if self.is_one_by_one else [sample]
+    def calls(self, sample: Encoded, *, count: int | None = None) -> list[Encoded]:
+        """Return what one pass hands to ``predict``, call by call; of the first ``count`` examples, if given."""
+        rows = range(len(sample) if count is None else min(count, len(sample)))
+        return [sample.take([row]) for row in rows] if self.is_one_by_one else [sample.take(list(rows))]
 
     def value_sec(self, samples_sec: Sequence[float]) -> float:
         """Turn the calls of one slot into its number, in seconds."""
         return statistics.median(samples_sec) if self.statistic == "p50" else sum(samples_sec)
 
+    def tokens_count(self, inputs: Encoded) -> int | None:
+        """Return the real tokens of the sample; None for inputs without tokens."""
+        return int(self.sample(inputs).lengths().sum()) if MASK in inputs.arrays else None
+
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "single": Scenario("single", "one at a time", 32, 32, is_one_by_one=True, statistic="p50"),
+    "single": Scenario("single", "one at a time", 32, 16, is_one_by_one=True, statistic="p50"),
     "offline": Scenario("offline", "all at once", 128, 16, is_one_by_one=False, statistic="total"),
+    "server": Scenario(
+        "server", "as they arrive", 64, 16, is_one_by_one=True, statistic="sec_per_request", max_units_per_life_count=1
+    ),
 }
 
 
@@ -61,25 +88,52 @@ def get_scenarios(names: Sequence[str]) -> tuple[Scenario, ...]:
     return tuple(SCENARIOS[name] for name in names)
 
 
-def time_calls(
-    predict: Callable[[Encoded], object], calls: Sequence[Encoded], *, passes_count: int, clock_ns: Clock
-) -> list[float]:
+class SlotRunner:
     """
-    Time every call of one slot.
+    One scenario of one arm, ready to be timed.
 
     Args:
+        scenario: What is asked.
         predict: Answers one call and returns when the answer is on the host.
-        calls: What one pass asks, in order.
-        passes_count: How often the pass is repeated, so that a slot is long enough to be timed.
-        clock_ns: Monotonic nanoseconds.
-
-    Returns:
-        Seconds per call, ``len(calls) * passes_count`` of them, in order.
+        inputs: The inputs that the scenario samples from.
+        batch_example_count: Of the runtime block: how many waiting requests a server answers together.
+        timer: Times one call on the device that it runs on.
     """
-    samples_sec = []
-    for _ in range(passes_count):
-        for call in calls:
-            start_ns = clock_ns()
-            predict(call)
-            samples_sec.append((clock_ns() - start_ns) / 1e9)
-    return samples_sec
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        predict: Predict,
+        inputs: Encoded,
+        *,
+        batch_example_count: int = 1,
+        timer: Timer | None = None,
+    ) -> None:
+        self._scenario, self._predict, self._timer = scenario, predict, timer or CpuTimer()
+        self._sample = scenario.sample(inputs)
+        self._calls = scenario.calls(self._sample)
+        self._warm_calls = scenario.calls(self._sample, count=scenario.warmup_count)
+        self._batch_example_count = batch_example_count
+
+    def warm(self, *, passes_count: int = 1) -> list[float]:
+        """Time the warm-up calls; no slot counts them."""
+        return self._time(self._warm_calls, passes_count)
+
+    def slot(self, plan: SlotPlan) -> list[float]:
+        """Run one slot: one untimed call first, which washes out what the other arm left in the caches."""
+        self._predict(self._warm_calls[0])
+        if self._scenario.statistic != "sec_per_request":
+            return self._time(self._calls, plan.passes_count)
+        if plan.target_sec is None or plan.start_rate_per_sec is None:
+            raise ParameterError("a server slot needs a latency target and a first rate; give both.")
+        found_per_sec = largest_rate(
+            self._predict,
+            self._sample,
+            target_sec=plan.target_sec,
+            start_rate_per_sec=plan.start_rate_per_sec,
+            batch_example_count=self._batch_example_count,
+        )
+        return [1 / found_per_sec]
+
+    def _time(self, calls: Sequence[Encoded], passes_count: int) -> list[float]:
+        return [self._timer.time(lambda call=call: self._predict(call)) for _ in range(passes_count) for call in calls]  # type: ignore[misc]

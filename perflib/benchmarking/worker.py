@@ -2,28 +2,33 @@
 One arm in one process: loads an artifact, answers requests on standard input, times what it is told to time.
 
 It imports only what its engine needs and sleeps in a blocking read between slots, so that it does not disturb the other
-arm. Requests and replies are one JSON object a line; whatever a library prints goes to standard error.
+arm. `perflib.benchmarking.protocol` describes the requests; whatever a library prints goes to standard error.
 
     python -m perflib.benchmarking.worker
-    {"op": "load", "artifact": "…", "inputs": "….npz"}    -> {"load_sec": 0.81}
-    {"op": "slot", "scenario": "single", "passes": 1}     -> {"samples_sec": [0.0123, …]}
-    {"op": "stop"}                                        -> {"peak_rss_bytes": …, "peak_device_bytes": null}
 """
 
+import dataclasses
+import importlib.metadata
 import json
 import os
+import platform
 import re
 import resource
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from perflib.artifact import Artifact
-from perflib.benchmarking.scenarios import SCENARIOS, time_calls
+from perflib.benchmarking import energy, gpu
+from perflib.benchmarking.scenarios import SlotPlan, SlotRunner, get_scenarios
+from perflib.benchmarking.timers import allocate_offset, open_timer
 from perflib.encoded import Encoded
 from perflib.errors import MeasurementError, PerflibError
+from perflib.machine import ENGINE_PACKAGES
+
+OFFSET_SEED = "PERFLIB_DEVICE_OFFSET"
 
 
 class Worker:
@@ -31,43 +36,101 @@ class Worker:
 
     def __init__(self) -> None:
         self._artifact: Artifact | None = None
-        self._calls: dict[str, list[Encoded]] = {}
+        self._runners: dict[str, SlotRunner] = {}
+        self._meter: energy.EnergyMeter | None = None
+        self._own_device_bytes = 0
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what one request asks; `MeasurementError` for an unknown one."""
         match request:
-            case {"op": "load", "artifact": str(artifact), "inputs": str(inputs)}:
-                return self._load(Path(artifact), Path(inputs))
-            case {"op": "warm", "scenario": str(name)}:
-                return {"samples_sec": self._time(name, passes_count=1, count=SCENARIOS[name].warmup_count)}
+            case {"op": "load", "artifact": str(artifact), "inputs": str(inputs), "scenarios": list(names)}:
+                return self._load(Path(artifact), Path(inputs), names, cpus=request.get("cpus", []))
+            case {"op": "warm", "scenario": str(name), "passes": int(passes)}:
+                return {"samples_sec": self._runner(name).warm(passes_count=passes)}
             case {"op": "slot", "scenario": str(name), "passes": int(passes)}:
-                return {"samples_sec": self._time(name, passes_count=passes)}
+                plan = SlotPlan(passes, request.get("target_sec"), request.get("start_rate_per_sec"))
+                return self._observed(lambda: self._runner(name).slot(plan))
             case {"op": "stop"}:
                 return {"peak_rss_bytes": peak_rss_bytes(), "peak_device_bytes": self._peak_device_bytes()}
         raise MeasurementError(f"the worker does not know the request {request!r}; parent and worker must match.")
 
-    def _load(self, artifact: Path, inputs: Path) -> dict[str, Any]:
+    def _load(self, folder: Path, inputs: Path, names: Sequence[str], *, cpus: Sequence[int]) -> dict[str, Any]:
         start_sec = time.perf_counter()
-        self._artifact = Artifact.load(artifact)
-        self._artifact.open()
-        encoded = Encoded.read(inputs)
-        self._calls = {name: scenario.calls(scenario.sample(encoded)) for name, scenario in SCENARIOS.items()}
-        return {"load_sec": time.perf_counter() - start_sec}
+        self._artifact = artifact = Artifact.load(folder)
+        runtime = artifact.spec.runtime
+        if runtime.thread_count is not None and runtime.thread_count < len(cpus):
+            os.sched_setaffinity(0, cpus[: runtime.thread_count])
+        if runtime.device == "cuda":
+            # Before the model, so that its buffers lie elsewhere than in the life before.
+            self._own_device_bytes = allocate_offset(int(os.environ.get(OFFSET_SEED, "0")))
+        artifact.open()
+        load_sec = time.perf_counter() - start_sec
+        encoded, timer = Encoded.read(inputs), open_timer(runtime.device)
+        self._own_device_bytes += timer.held_bytes
+        self._meter = energy.open_meter(device=runtime.device)
+        self._runners = {
+            scenario.name: SlotRunner(
+                scenario,
+                artifact.predict,
+                encoded,
+                batch_example_count=runtime.batch_example_count,
+                timer=timer,
+            )
+            for scenario in get_scenarios(names)
+        }
+        return {
+            "load_sec": load_sec,
+            "answer_shape": list(artifact.predict(encoded.take([0])).shape),
+            "python": platform.python_version(),
+            "versions": _versions(),
+        }
 
-    def _time(self, name: str, *, passes_count: int, count: int | None = None) -> list[float]:
-        if self._artifact is None:
-            raise MeasurementError("a slot was asked for before an artifact was loaded; send `load` first.")
-        calls = self._calls[name]
-        if count is not None:
-            calls = calls[:count] if SCENARIOS[name].is_one_by_one else [calls[0].take(slice(0, count))]
-        return time_calls(self._artifact.predict, calls, passes_count=passes_count, clock_ns=time.perf_counter_ns)
+    def _runner(self, name: str) -> SlotRunner:
+        if name not in self._runners:
+            raise MeasurementError(f"scenario `{name}` was asked for before it was loaded; name it in `load`.")
+        return self._runners[name]
+
+    def _observed(self, run: Callable[[], list[float]]) -> dict[str, Any]:
+        """Run a slot and say what this process used for it."""
+        before, meter = _usage(), self._meter
+        if meter is not None:
+            meter.start()
+        samples_sec = run()
+        energy_joule = meter.stop_joule() if meter is not None else None
+        after = _usage()
+        return {
+            "samples_sec": samples_sec,
+            "cpu_sec": after[0] - before[0],
+            "involuntary_switch_count": after[1] - before[1],
+            "energy_joule": energy_joule,
+            **self._gpu_state(),
+        }
+
+    def _gpu_state(self) -> dict[str, Any]:
+        """Read the GPU at the end of a slot, while its clock is still the one that was timed."""
+        if self._artifact is None or self._artifact.spec.runtime.device != "cuda":
+            return {}
+        state = gpu.read_gpu(own_pids=(os.getpid(),))
+        return {f"gpu_{name}": value for name, value in dataclasses.asdict(state).items()} if state else {}
 
     def _peak_device_bytes(self) -> int | None:
         if self._artifact is None or self._artifact.spec.runtime.device != "cuda":
             return None
         from perflib.engines.torch_engine import peak_device_bytes
 
-        return peak_device_bytes()
+        peak_bytes = peak_device_bytes()
+        return None if peak_bytes is None else peak_bytes - self._own_device_bytes
+
+
+def _usage() -> tuple[float, int]:
+    """Return the processor time of this process and its ended children, and how often it was made to wait."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in usages), sum(one.ru_nivcsw for one in usages)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the engines' packages that this process has imported."""
+    return {name: importlib.metadata.version(name) for name in ENGINE_PACKAGES if name in sys.modules}
 
 
 def peak_rss_bytes() -> int:
@@ -94,6 +157,8 @@ def serve(requests: Iterable[str], replies: TextIO) -> None:
             reply = worker.answer(request)
         except PerflibError as error:
             reply = {"error": str(error)}
+        except MemoryError:
+            reply = {"error": "it ran out of memory; free some, or give it a smaller batch."}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
         if request.get("op") == "stop":

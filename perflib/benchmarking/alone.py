@@ -1,0 +1,75 @@
+"""One artifact by itself, described for people: no verdict rests on it."""
+
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from perflib.artifact import Artifact
+from perflib.benchmarking import protocol
+from perflib.benchmarking.arm import ArmName, Asked, Launcher, StartArm, ask_slot, load_request
+from perflib.benchmarking.lives import Agreed, checked, draw_chance, draw_cpus, plan_slots, slot_request, warm_up
+from perflib.benchmarking.scenarios import Scenario
+from perflib.encoded import Encoded
+from perflib.progress import Progress
+from perflib.results import ScenarioMeasurement
+
+
+def measure_alone(
+    artifact: Artifact,
+    encoded: Encoded,
+    *,
+    scenarios: Sequence[Scenario],
+    lives_count: int = 3,
+    slots_per_life_count: int = 2,
+    seed: int = 0,
+    start_arm: StartArm | None = None,
+) -> tuple[tuple[ScenarioMeasurement, ...], int | None]:
+    """
+    Time one artifact by itself in fresh processes.
+
+    Returns:
+        One measurement per scenario, with every sample, and the largest peak memory of a worker in bytes.
+    """
+    samples: dict[str, list[tuple[float, ...]]] = {scenario.name: [] for scenario in scenarios}
+    peaks_bytes: list[int | None] = []
+    start, coins, agreed = start_arm or Launcher(), random.Random(seed), Agreed(len(encoded))
+    with tempfile.TemporaryDirectory(prefix="perflib-") as folder, Progress("timing baseline", lives_count) as bar:
+        inputs = encoded.write(Path(folder) / "inputs.npz")
+        for _ in range(lives_count):
+            arm = start("baseline", **draw_chance(coins))
+            try:
+                checked(protocol.loaded, arm, load_request(artifact.folder, inputs, list(samples), draw_cpus(coins)))
+                for scenario in scenarios:
+                    slots = _slots(arm, scenario, agreed, count=slots_per_life_count)
+                    samples[scenario.name].append(tuple(value for slot in slots for value in slot.samples_sec))
+                peaks_bytes.append(checked(protocol.stopped, arm, {"op": "stop"}).peak_rss_bytes)
+            finally:
+                arm.close()
+            bar.step()
+    measured = tuple(_describe(scenario, samples[scenario.name], len(encoded)) for scenario in scenarios)
+    return measured, max((peak for peak in peaks_bytes if peak is not None), default=None)
+
+
+def _slots(arm: Asked, scenario: Scenario, agreed: Agreed, *, count: int) -> list[protocol.Slot]:
+    arms: dict[ArmName, Asked] = {"baseline": arm}
+    if scenario.name not in agreed.plans:
+        agreed.plans[scenario.name] = plan_slots(arms, scenario, ["baseline"], agreed=agreed)
+    plan = agreed.plans[scenario.name]
+    warm_up(arms, scenario, ["baseline"], passes_count=plan.passes_count)
+    return [ask_slot(arm, slot_request(scenario, plan)) for _ in range(count)]
+
+
+def _describe(scenario: Scenario, samples_sec: list[tuple[float, ...]], available_count: int) -> ScenarioMeasurement:
+    pooled = np.concatenate([np.asarray(one) for one in samples_sec])
+    per_sample_count = 1 if scenario.is_one_by_one else min(scenario.example_count, available_count)
+    return ScenarioMeasurement(
+        scenario=scenario.name,
+        samples_sec=tuple(samples_sec),
+        examples_per_sample_count=per_sample_count,
+        p50_sec=float(np.median(pooled)),
+        p95_sec=float(np.quantile(pooled, 0.95)),
+        examples_per_sec=float(per_sample_count * pooled.size / pooled.sum()),
+    )
