@@ -13,6 +13,7 @@ from IPython.display import HTML, Markdown, display
 
 from perflib import machine, plots, scraps, sentences, tables, units, verdict
 from perflib.artifact import SPEC_FILE, ArtifactSpec
+from perflib.benchmarking.summary import evidence_paths
 from perflib.results import (
     Baseline,
     Build,
@@ -159,11 +160,13 @@ class ReportView:
         if build is None or comparison is None or validation is None:
             _say(f"Not completed: {' '.join(candidate.reasons)}")
             return
-        _say(f"{sentences.speed_sentence(comparison)} {sentences.quality_sentence(validation)}")
+        _say(f"{sentences.comparison_sentence(comparison)} {sentences.quality_sentence(validation)}")
         if prediction is not None:
             _say(sentences.prediction_sentence(prediction, comparison))
         _html(tables.comparison_table(comparison, validation, build))
-        show_figure(self.run, plots.plot_lives(comparison), f"report-lives-{name}")
+        paths = evidence_paths(comparison)
+        if paths:
+            show_figure(self.run, plots.plot_lives(paths, name=name), f"report-lives-{name}")
         _html(tables.gates_table(validation))
         if validation.slices:
             show_figure(self.run, plots.plot_slices(validation.slices, has_candidate=True), f"report-slices-{name}")

@@ -135,13 +135,24 @@ def _show_sentence(shell: Any, kind: type[BaseException], error: BaseException, 
 
 def show_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> None:
     """Keep a figure as SVG in the run, show it, and glue its text alternative."""
-    figure = drawn[0]
+    _write_svg(run, drawn[0], name)
+    scraps.glue(f"figure-{name}", str(drawn[0].get_label()), view=drawn[0])
+    plt.close(drawn[0])
+
+
+def keep_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> Path:
+    """Keep a figure as SVG in the run, where there is no notebook to show it; return its path."""
+    path = _write_svg(run, drawn[0], name)
+    plt.close(drawn[0])
+    return path
+
+
+def _write_svg(run: Run, figure: Figure, name: str) -> Path:
     buffer = io.BytesIO()
     # No date: the same results give the same bytes.
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Description": str(figure.get_label())})
     records.write_bytes(run.figure(name), buffer.getvalue())
-    scraps.glue(f"figure-{name}", str(figure.get_label()), view=figure)
-    plt.close(figure)
+    return run.figure(name)
 
 
 def newest_or_smoke() -> Run:

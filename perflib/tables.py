@@ -5,10 +5,11 @@ Speed never stands without quality beside it. Every text from a model, a file or
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from perflib import machine, units
 from perflib.results import (
+    ArmTiming,
     Baseline,
     Build,
     Candidate,
@@ -16,14 +17,22 @@ from perflib.results import (
     Comparison,
     Estimate,
     Interval,
+    Percentile,
     Profile,
+    ScenarioComparison,
     ScenarioMeasurement,
     SliceResult,
     Validation,
 )
 
+_PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+# Evidence doubles with every life; beyond these nobody reads digits.
+_MOST_EVIDENCE, _LEAST_EVIDENCE = 100_000, 0.01
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, marked_row: int | None = None) -> str:
+
+def table(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, marked_rows: Collection[int] = ()
+) -> str:
     """
     Return an HTML table.
 
@@ -31,12 +40,12 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, m
         caption: One sentence: what it shows, on which machine, with how many.
         head: Column names with their units.
         rows: Cells that are already HTML; the first of each row is its header.
-        marked_row: The baseline's row.
+        marked_rows: The baseline's.
     """
     top = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
     body = []
     for index, row in enumerate(rows):
-        kind = ' class="baseline"' if index == marked_row else ""
+        kind = ' class="baseline"' if index in marked_rows else ""
         cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
         body.append(f'<tr{kind}><th scope="row">{row[0]}</th>{cells}</tr>')
     return (
@@ -109,7 +118,7 @@ def baseline_table(baseline: Baseline) -> str:
     )
     head = ("baseline", "one call, median (95 %)", "all at once", "accuracy [95 % interval]", "weights", "peak memory")
     caption = f"The model as it is today; accuracy on {baseline.test_count:,} test {baseline.unit}."
-    return table(caption, head, [row], marked_row=0)
+    return table(caption, head, [row], marked_rows=(0,))
 
 
 def comparison_table(comparison: Comparison, validation: Validation, build: Build) -> str:
@@ -122,24 +131,57 @@ def comparison_table(comparison: Comparison, validation: Validation, build: Buil
         "weights",
         "peak memory",
     ]
-    before = ["baseline", *(units.duration(one.baseline_sec) for one in by_name.values())]
-    after = [html.escape(comparison.name), *(units.duration(one.candidate_sec) for one in by_name.values())]
+    before = ["baseline", *(units.duration(one.baseline.slot_sec) for one in by_name.values())]
+    after = [html.escape(comparison.name), *(units.duration(one.candidate.slot_sec) for one in by_name.values())]
     ratio = ["ratio", *(_interval(one.speedup_ratio) for one in by_name.values())]
     before += [units.percent(validation.baseline_accuracy_ratio), units.size(build.parent_size_bytes)]
     after += [units.percent(validation.candidate_accuracy_ratio), units.size(build.size_bytes)]
     change = validation.accuracy_change_ratio
     ratio += [f"{units.points(change.estimate)} (at worst {units.points(change.low)})"]
     ratio += [units.percent(build.size_bytes / build.parent_size_bytes, 0)]
-    before.append(units.size(comparison.baseline_peak_rss_bytes))
-    after.append(units.size(comparison.candidate_peak_rss_bytes))
-    ratio.append(_share(comparison.candidate_peak_rss_bytes, comparison.baseline_peak_rss_bytes))
+    peaks = comparison.peak_rss_bytes("baseline"), comparison.peak_rss_bytes("candidate")
+    before.append(units.size(peaks[0]))
+    after.append(units.size(peaks[1]))
+    ratio.append(_share(peaks[1], peaks[0]))
     lives_count = max(len(one.lives) for one in comparison.scenarios)
     level = comparison.scenarios[0].speedup_ratio.level_ratio
     caption = (
         f"{lives_count} pairs of fresh processes; intervals at {100 * level:.0f} %; "
         f"{validation.example_count:,} test examples."
     )
-    return table(caption, head, [before, after, ratio], marked_row=0)
+    return table(caption, head, [before, after, ratio], marked_rows=(0,))
+
+
+def timings_table(comparison: Comparison) -> str:
+    """Return what users notice, by scenario: percentiles, rates and energy of both arms, and what is gained."""
+    rows: list[Sequence[str]] = []
+    for one in comparison.scenarios:
+        rows.append((f"{html.escape(one.scenario)}, baseline", *_timing_cells(one.baseline)))
+        rows.append((f"{html.escape(one.scenario)}, {html.escape(comparison.name)}", *_timing_cells(one.candidate)))
+        rows.append(("gain", *_gain_cells(one)))
+    caption = (
+        "Percentiles of single calls with their 95 % intervals, where there are calls enough. A gain above 1× is less "
+        "time, a higher rate or less energy; it is a plain ratio, and the verdict does not rest on it."
+    )
+    head = ("", *_PERCENTILES, "examples per second", "real tokens per second", "energy per example")
+    return table(caption, head, rows, marked_rows=range(0, len(rows), 3))
+
+
+def metrics_table(comparison: Comparison) -> str:
+    """Return the secondary metrics: how candidate and baseline compare, the evidence, and what may be claimed."""
+    rows = [
+        (
+            html.escape(one.metric),
+            _interval(one.ratio),
+            _evidence(one.evidence_less),
+            _evidence(one.evidence_more),
+            html.escape(one.finding),
+        )
+        for one in comparison.metrics
+    ]
+    head = ("metric", "candidate over baseline", "E for less", "E for more", "finding")
+    caption = f"Secondary metrics, one value per life; findings are corrected for their number, {len(rows)} (e-BH)."
+    return table(caption, head, rows)
 
 
 def gates_table(validation: Validation) -> str:
@@ -204,7 +246,7 @@ def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *,
                 pill(one.verdict),
             )
         )
-    return table(caption, head, rows, marked_row=0 if baseline is not None else None)
+    return table(caption, head, rows, marked_rows=(0,) if baseline is not None else ())
 
 
 def reasons_list(candidates: Sequence[Candidate]) -> str:
@@ -218,6 +260,47 @@ def reasons_list(candidates: Sequence[Candidate]) -> str:
 
 def _interval(ratio: Estimate | Interval | None) -> str:
     return units.UNKNOWN if ratio is None else units.speedup(ratio.estimate, ratio.low, ratio.high)
+
+
+def _timing_cells(arm: ArmTiming) -> tuple[str, ...]:
+    by_share = {one.share_ratio: one for one in arm.percentiles}
+    energy_joule = arm.joule_per_example
+    return (
+        *(_percentile(by_share.get(share)) for share in _PERCENTILES.values()),
+        units.three_digits(arm.examples_per_sec),
+        units.UNKNOWN if arm.tokens_per_sec is None else units.three_digits(arm.tokens_per_sec),
+        units.UNKNOWN if energy_joule is None else f"{units.three_digits(energy_joule)} J",
+    )
+
+
+def _gain_cells(one: ScenarioComparison) -> tuple[str, ...]:
+    before, after = (
+        {percentile.share_ratio: percentile.estimate_sec for percentile in arm.percentiles}
+        for arm in (one.baseline, one.candidate)
+    )
+    return (
+        *(_ratio(before.get(share), after.get(share)) for share in _PERCENTILES.values()),
+        _ratio(one.candidate.examples_per_sec, one.baseline.examples_per_sec),
+        _ratio(one.candidate.tokens_per_sec, one.baseline.tokens_per_sec),
+        _ratio(one.baseline.joule_per_example, one.candidate.joule_per_example),
+    )
+
+
+def _percentile(one: Percentile | None) -> str:
+    if one is None:
+        return units.UNKNOWN
+    return f"{units.duration(one.estimate_sec)} [{units.duration(one.low_sec)}, {units.duration(one.high_sec)}]"
+
+
+def _ratio(above: float | None, below: float | None) -> str:
+    # Energy counters may stand still over a short slot.
+    return units.UNKNOWN if above is None or not below else units.speedup(above / below)
+
+
+def _evidence(value: float) -> str:
+    if value > _MOST_EVIDENCE:
+        return f"over {_MOST_EVIDENCE:,}"
+    return f"below {_LEAST_EVIDENCE:g}" if value < _LEAST_EVIDENCE else units.three_digits(value)
 
 
 def _latency(one: ScenarioMeasurement | None) -> str:

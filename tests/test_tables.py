@@ -12,14 +12,17 @@ from synthetic_records import (
     ceilings,
     comparison,
     gate,
+    metric,
     part,
     profile,
     scenario,
+    timing,
     unbounded,
     validation,
 )
 
 from perflib import machine, tables
+from perflib.results import Interval, Percentile
 
 ATTACK = "<script>alert(1)</script>\"'&"
 
@@ -75,6 +78,9 @@ def all_tables() -> dict[str, str]:
         "baseline": tables.baseline_table(baseline(workload=ATTACK, unit=ATTACK)),
         "comparison": tables.comparison_table(comparison(name=ATTACK), validation("PASS"), build()),
         "unbounded": tables.comparison_table(comparison(unbounded()), validation("PASS"), build()),
+        "timings": tables.timings_table(comparison(scenario(ATTACK), name=ATTACK)),
+        "metrics": tables.metrics_table(comparison(metrics=(metric(ATTACK),))),
+        "no metrics": tables.metrics_table(comparison(metrics=())),
         "gates": tables.gates_table(dataclasses.replace(validation(gates=(bad_gate,)), profile=ATTACK)),
         "slices": tables.slices_table([part(ATTACK)]),
         "summary": tables.summary_table([candidate(ATTACK)], baseline(unit=ATTACK), caption=ATTACK),
@@ -167,3 +173,47 @@ def test_a_pill_cannot_break_out_of_its_class() -> None:
     """The verdict's word is the class, escaped."""
     assert tables.pill("PASS") == '<span class="verdict pass">PASS</span>'
     assert '"><' not in tables.pill('"><b')
+
+
+def test_timings_stand_scenario_by_scenario() -> None:
+    """Both arms and what is gained, with the percentiles that the calls support; the baseline's rows are marked."""
+    cells = Cells(tables.timings_table(comparison()))
+
+    assert cells.classes[1:] == ["baseline", None, None] * 2
+    assert [row[0] for row in cells.rows[1:]] == [
+        *("single, baseline", "single, int8", "gain"),
+        *("offline, baseline", "offline, int8", "gain"),
+    ]
+    assert cells.rows[1][1:] == ["30.0 ms [29.4 ms, 30.0 ms]", "32.4 ms [31.8 ms, 32.4 ms]", "–", "33.3", "800", "–"]
+    assert cells.rows[2][1:4] == ["10.0 ms [9.80 ms, 10.0 ms]", "10.8 ms [10.6 ms, 10.8 ms]", "–"]
+    assert cells.rows[3][1:] == ["3.00×", "3.00×", "–", "3.00×", "3.00×", "–"]
+    assert cells.rows[4][1:4] == ["–", "–", "–"]
+
+
+def test_less_energy_is_a_gain() -> None:
+    """Energy is gained when the candidate needs less; a counter that stood still is no ratio."""
+    some, less, none = (timing(joule_per_example=joule, tokens_per_sec=None) for joule in (0.4, 0.1, 0.0))
+    gained = Cells(tables.timings_table(comparison(scenario(baseline=some, candidate=less))))
+    still = Cells(tables.timings_table(comparison(scenario(baseline=some, candidate=none))))
+
+    assert [row[-1] for row in gained.rows[1:]] == ["0.4 J", "0.1 J", "4.00×"]
+    assert [row[-2] for row in gained.rows[1:]] == ["–", "–", "–"]
+    assert still.rows[3][-1] == "–"
+
+
+def test_a_percentile_of_one_arm_only_gives_no_gain() -> None:
+    """Where the calls of one arm do not support p99, the other's still stands."""
+    tail = Percentile(0.99, 0.05, 0.04, 0.06, 1000)
+    rows = Cells(tables.timings_table(comparison(scenario(baseline=timing(percentiles=(tail,)))))).rows
+
+    assert [row[3] for row in rows[1:]] == ["50.0 ms [40.0 ms, 60.0 ms]", "–", "–"]
+
+
+def test_metrics_stand_with_interval_evidence_and_finding() -> None:
+    """Evidence that nobody reads digit by digit is cut, and a missing interval is not shown."""
+    wide = metric("load_sec", ratio=Interval(1.01, None, None, 0.9), evidence_less=0.5, evidence_more=1e18)
+    cells = Cells(tables.metrics_table(comparison(metrics=(metric(), dataclasses.replace(wide, finding="more")))))
+
+    assert cells.rows[1] == ["peak_rss_bytes", "0.5× [0.45, 0.55]", "64.0", "below 0.01", "less"]
+    assert cells.rows[2] == ["load_sec", "1.01×", "0.5", "over 100,000", "more"]
+    assert "their number, 2 " in cells.caption

@@ -1,0 +1,32 @@
+"""
+Every figure: results in, ``(figure, axes)`` out.
+
+The title is the finding, computed; the baseline is always the same grey and a candidate the same blue; axes carry
+their unit and start at zero where a length is compared.
+The figure's label (``fig.get_label()``) is its text alternative: it says in words what the picture shows.
+"""
+
+from perflib.plots.answers import plot_slices
+from perflib.plots.model import plot_ceiling, plot_latency, plot_operators
+from perflib.plots.speed import plot_evidence, plot_latencies, plot_lives
+from perflib.plots.study import plot_calibration, plot_rules
+from perflib.plots.style import BASELINE, CANDIDATE, WARNING, WIDTH_INCH, use_house_style
+from perflib.plots.summary import plot_summary
+
+__all__ = [
+    "BASELINE",
+    "CANDIDATE",
+    "WARNING",
+    "WIDTH_INCH",
+    "plot_calibration",
+    "plot_ceiling",
+    "plot_evidence",
+    "plot_latencies",
+    "plot_latency",
+    "plot_lives",
+    "plot_operators",
+    "plot_rules",
+    "plot_slices",
+    "plot_summary",
+    "use_house_style",
+]
