@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 PORT ?= 6006
 
 .DEFAULT_GOAL := help
-.PHONY: help env run prepare lab test lint unit notebooks smoke report tensorboard lock clean
+.PHONY: help env run prepare lab test lint unit notebooks smoke report calibrate tensorboard lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -53,6 +53,9 @@ smoke: env ## run the whole way on a tiny model, in under a minute
 
 report: env ## write the newest run's report again, also as PDF
 	$(BIN)/perflib report --pdf
+
+calibrate: env ## compare models whose truth is known, for up to 90 minutes; goes on where it was ended
+	$(BIN)/perflib machine --calibrate
 
 tensorboard: env ## open the newest run's traces in TensorBoard, on this machine only
 	$(BIN)/tensorboard --host 127.0.0.1 --port $(PORT) --logdir "$$(ls -td outputs/*/traces/tensorboard | head -n 1)"

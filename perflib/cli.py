@@ -1,7 +1,8 @@
 """
 The command line: parse, call, print, exit code. Imports are lazy, so that ``perflib --help`` is quick.
 
-    0 done   1 usage or set-up   2 all quarantined   4 a notebook failed   5 inconclusive   130, 143 interrupted
+    0 done   1 usage or set-up   2 all quarantined   3 slower   4 a notebook failed   5 inconclusive
+    130, 143 interrupted
 """
 
 import argparse
@@ -9,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from perflib.errors import PerflibError
 
@@ -59,10 +60,39 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--pdf", action="store_true", help="also print report.pdf, with Chromium")
     report.set_defaults(command=_report)
 
-    machine = commands.add_parser("machine", help="print the machine card")
+    _add_compare(commands)
+
+    machine = commands.add_parser("machine", help="print the machine card, its ceilings and what it can see")
     machine.add_argument("--json", action="store_true", help="as strict JSON")
+    machine.add_argument("--card", action="store_true", help="the card alone, without measuring anything")
+    machine.add_argument(
+        "--calibrate", action="store_true", help="compare models whose truth is known, hundreds of times"
+    )
+    machine.add_argument("--budget-min", type=float, default=90.0, metavar="MIN", help="of --calibrate; by default 90")
     machine.set_defaults(command=_machine)
     return parser
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser("compare", help="is B faster or slower than A, and how sure can this machine be?")
+    compare.add_argument("baseline", metavar="A", help="an artifact's folder, or RUN:name")
+    compare.add_argument("candidate", metavar="B", help="an artifact's folder, or RUN:name")
+    compare.add_argument(
+        "--scenario", nargs="+", default=["single", "offline"], metavar="NAME", help="single, offline, server"
+    )
+    compare.add_argument("--alpha", type=float, default=0.01, help="bound on a wrong verdict; by default 0.01")
+    compare.add_argument("--mde", type=float, default=0.03, help="PASS rules out slowdowns this large; by default 0.03")
+    compare.add_argument("--max-lives", type=int, default=60, metavar="N", help="pairs of processes; by default 60")
+    compare.add_argument("--units", type=int, default=2, metavar="N", help="quads per scenario and life; by default 2")
+    compare.add_argument("--budget-sec", type=float, metavar="SEC", help="time that the lives may take")
+    compare.add_argument("--latency-target-sec", type=float, metavar="SEC", help="of the server scenario")
+    compare.add_argument("--seed", type=int, default=0, help="of the coins")
+    for arm in "ab":
+        compare.add_argument(f"--python-{arm}", metavar="PATH", help=f"another Python for arm {arm.upper()}")
+        compare.add_argument(f"--command-{arm}", metavar="CMD", help=f"another command for arm {arm.upper()}")
+    compare.add_argument("--run-dir", type=Path, metavar="DIR", help="where the record goes; by default in outputs/")
+    compare.add_argument("--json", action="store_true", help="print the whole record")
+    compare.set_defaults(command=_compare)
 
 
 def _no_command(args: argparse.Namespace) -> int:
@@ -107,16 +137,61 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
-def _machine(args: argparse.Namespace) -> int:
-    from perflib.machine import describe, read_card
+def _compare(args: argparse.Namespace) -> int:
+    from perflib.benchmarking.arm import Launcher, worker_command
+    from perflib.comparing import compare_named
+    from perflib.pipeline.signals import raising_signals
 
-    card = read_card()
-    print(
-        json.dumps(card.to_dict(), indent=1)
-        if args.json
-        else f"{describe(card)}\nhardware class: {card.hardware_class}"
+    launcher = Launcher(
+        worker_command(python=args.python_a, command=args.command_a),
+        worker_command(python=args.python_b, command=args.command_b),
     )
+    with raising_signals("ended the comparison; the lives until then are kept in its record"):
+        compared = compare_named(
+            args.baseline,
+            args.candidate,
+            scenarios=args.scenario,
+            run_dir=args.run_dir,
+            start_arm=launcher,
+            alpha=args.alpha,
+            mde=args.mde,
+            max_lives_count=args.max_lives,
+            units_per_life_count=args.units,
+            budget_sec=args.budget_sec,
+            latency_target_sec=args.latency_target_sec,
+            seed=args.seed,
+        )
+    print(json.dumps(compared.comparison.to_dict(), indent=1) if args.json else compared.sentence)
+    print(f"record and figures: {compared.run.folder}", file=sys.stderr)
+    return compared.exit_code
+
+
+def _machine(args: argparse.Namespace) -> int:
+    if args.card:
+        from perflib.machine import describe, read_card
+
+        card = read_card()
+        lines, data = [describe(card), f"hardware class: {card.hardware_class}"], card.to_dict()
+    elif args.calibrate:
+        lines, data = _calibrate(args.budget_min)
+    else:
+        from perflib.calibrating import look_at_machine
+
+        look = look_at_machine()
+        lines, data = look.lines(), look.to_dict()
+    print(json.dumps(data, indent=1) if args.json else "\n".join(lines))
     return 0
+
+
+def _calibrate(budget_min: float) -> tuple[list[str], dict[str, Any]]:
+    from perflib import sentences
+    from perflib.calibrating import calibrate_machine
+    from perflib.pipeline.signals import raising_signals
+
+    with raising_signals("ended the calibration; ask again and it goes on"):
+        done = calibrate_machine(budget_sec=60 * budget_min)
+    lines = [sentences.calibration_sentence(done.calibration), f"records and figures: {done.run.folder}"]
+    return lines, {"calibration": done.calibration.to_dict(), "study": done.study.to_dict()}
 
 
 if __name__ == "__main__":

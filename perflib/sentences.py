@@ -4,8 +4,23 @@ Computed conclusions: one sentence per result, with its values, its uncertainty 
 Notebooks and the report show these; nobody types a number into prose.
 """
 
+from collections.abc import Sequence
+
 from perflib import units
-from perflib.results import Baseline, Build, Ceilings, Comparison, Prediction, Profile, ScenarioComparison, Validation
+from perflib.results import (
+    Baseline,
+    Build,
+    Calibration,
+    Ceilings,
+    Comparison,
+    NoiseFloor,
+    NoiseStudy,
+    Prediction,
+    Profile,
+    RuleScore,
+    ScenarioComparison,
+    Validation,
+)
 
 # Self time of these is arithmetic on matrices; attention is two products with a softmax between them.
 MATRIX_OPERATORS = frozenset(
@@ -15,6 +30,10 @@ MATRIX_OPERATORS = frozenset(
         *("aten::_scaled_dot_product_flash_attention", "aten::_scaled_dot_product_efficient_attention"),
     }
 )
+# What the study of rules is summed up by.
+_PLAIN_EFFECT_RATIO = 0.05
+# More lives than this nobody waits for by default.
+_PATIENCE_LIVES_COUNT = 60
 _SPEED = {
     "IMPROVEMENT": "faster",
     "REGRESSION": "slower",
@@ -117,6 +136,78 @@ def speed_sentence(comparison: Comparison) -> str:
     return " ".join(_scenario_sentence(comparison, one) for one in comparison.scenarios)
 
 
+def comparison_sentence(comparison: Comparison) -> str:
+    """Say the verdict of every scenario, why the comparison ended before one was reached, and what disturbed it."""
+    parts = [speed_sentence(comparison)]
+    if comparison.stop_sentence:
+        parts.append(f"{comparison.stop_sentence[:1].upper()}{comparison.stop_sentence[1:]}")
+    parts += [f"Note: {mark}." for mark in comparison.marks]
+    return " ".join(parts)
+
+
+def noise_sentence(noise: NoiseFloor) -> str:
+    """Say the smallest usual effects that this machine can see, and how many lives that takes."""
+    if noise.sd_ratio is None:
+        return "This machine was too disturbed to say what it can see; end other programs and ask again."
+    of = f"a life of a small NumPy model varies by {units.percent(noise.sd_ratio)} here ({noise.lives_count} lives)"
+    # Of effects that need equally many lives the smallest says it all.
+    smallest = {one.lives_count: one.effect_ratio for one in reversed(noise.visible)}
+    seen = [
+        f"{units.percent(effect_ratio, 0)} in {lives_count} lives"
+        for lives_count, effect_ratio in sorted(smallest.items(), reverse=True)
+        if lives_count <= _PATIENCE_LIVES_COUNT
+    ]
+    if not seen:
+        return f"This machine can see no usual effect in {_PATIENCE_LIVES_COUNT} lives: {of}."
+    return f"This machine can see {', '.join(seen)}: {of}."
+
+
+def calibration_sentence(calibration: Calibration) -> str:
+    """Say how often our own machinery was wrong, and what it found of what was planted."""
+    same = next((cell for cell in calibration.cells if cell.effect_ratio == 0), None)
+    parts = []
+    if same is not None:
+        alarms = same.regression_count + same.improvement_count
+        parts.append(
+            f"Of {same.comparison_count} comparisons of a model with itself {alarms} said slower or faster, "
+            f"{same.pass_count} no regression, {same.inconclusive_count} not decided."
+        )
+    parts += [
+        f"{units.percent(cell.effect_ratio, 0)} slower by {cell.kind}: found in {cell.regression_count} of "
+        f"{cell.comparison_count}, median {cell.median_lives_count:.0f} lives."
+        for cell in calibration.cells
+        if cell.effect_ratio
+    ]
+    return " ".join(parts)
+
+
+def rules_sentence(study: NoiseStudy) -> str:
+    """Hold our rule against the others: false alarms in the worst noise first, then what a 5 % slowdown comes to."""
+    same = [score for score in study.scores if score.effect_ratio == 0]
+    worst = {score.rule: max((one for one in same if one.rule == score.rule), key=_said) for score in same}
+    found = [score for score in study.scores if score.effect_ratio == _PLAIN_EFFECT_RATIO]
+    ours = study.any_time[0].rule
+    quietest = min((score for rule, score in worst.items() if rule != ours), key=_said)
+    loudest = max((score for rule, score in worst.items() if rule != ours), key=_said)
+    return (
+        f"Where nothing differs, {ours} alarms in at most {units.percent(worst[ours].said_ratio)} of the comparisons, "
+        f"and looked at after each of {study.any_time_lives_count} lives in at most "
+        f"{units.percent(max(map(_said, study.any_time)))}; the habit of {loudest.rule} alarms in up to "
+        f"{units.percent(loudest.said_ratio, 0)} ({loudest.noise}), that of {quietest.rule} in at most "
+        f"{units.percent(quietest.said_ratio)}. Of slowdowns of {units.percent(_PLAIN_EFFECT_RATIO, 0)}, "
+        f"{ours} finds {_range(found, ours)} and {quietest.rule} {_range(found, quietest.rule)}, by the kind of noise."
+    )
+
+
+def _said(score: RuleScore) -> float:
+    return score.said_ratio
+
+
+def _range(scores: Sequence[RuleScore], rule: str) -> str:
+    shares = sorted(score.said_ratio for score in scores if score.rule == rule)
+    return f"{units.percent(shares[0], 0)} to {units.percent(shares[-1], 0)}"
+
+
 def prediction_sentence(prediction: Prediction, comparison: Comparison) -> str:
     """Hold the prediction against the measurement."""
     one = next((one for one in comparison.scenarios if one.scenario == "offline"), comparison.scenarios[0])
@@ -147,7 +238,9 @@ def quality_sentence(validation: Validation) -> str:
 def _scenario_sentence(comparison: Comparison, one: ScenarioComparison) -> str:
     ratio = one.speedup_ratio
     speed = units.speedup(ratio.estimate, ratio.low, ratio.high)
-    lives = f"{len(one.lives)} lives, E = {units.three_digits(one.evidence)}"
+    lives = f"{len(one.log_ratios)} lives, E = {units.three_digits(one.evidence)}"
+    if one.visible_effect_ratio is not None:
+        lives += f", could have seen {units.percent(one.visible_effect_ratio)}"
     ruled_out = one.reached_mde_ratio
     if one.verdict == "INCONCLUSIVE":
         seen = "no slowdown" if ruled_out is None else f"slowdowns of {units.percent(ruled_out)} or more"
@@ -155,6 +248,6 @@ def _scenario_sentence(comparison: Comparison, one: ScenarioComparison) -> str:
     if one.verdict == "PASS":
         return (
             f"In {one.scenario}, {comparison.name} shows no regression as large as "
-            f"{units.percent(comparison.mde_ratio)} ({lives})."
+            f"{units.percent(comparison.mde_ratio)}: {speed} of the baseline's speed ({lives})."
         )
     return f"In {one.scenario}, {comparison.name} is {_SPEED[one.verdict]}: {speed} of the baseline's speed ({lives})."

@@ -107,6 +107,8 @@ def _decide(
         done = {"it was not built": build, "speed was not measured": comparison}
         missing = next((words for words, record in done.items() if record is None), "answers were not validated")
         return "failed", [f"The record is incomplete: {missing}."]
+    if comparison.stop in ("running", "interrupted", "arm-failed"):
+        return "failed", [f"Its timing was cut short: {comparison.stop_sentence or 'the process was ended'}"]
     return _decide_measured(comparison, validation)
 
 
@@ -140,7 +142,7 @@ def _slower(one: ScenarioComparison) -> str:
 def _unclear(one: ScenarioComparison) -> str:
     ruled_out = one.reached_mde_ratio
     seen = "no slowdown" if ruled_out is None else f"only slowdowns of {units.percent(ruled_out)} or more"
-    return f"Not decided in {one.scenario}: {len(one.lives)} lives rule out {seen}."
+    return f"Not decided in {one.scenario}: {len(one.log_ratios)} lives rule out {seen}."
 
 
 def _interval(one: ScenarioComparison) -> str:

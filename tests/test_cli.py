@@ -47,7 +47,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = leave(capsys, "--help")
 
     assert code == 0
-    assert all(command in out for command in ("run", "prepare", "report", "machine"))
+    assert all(command in out for command in ("run", "prepare", "report", "compare", "machine"))
     assert leave(capsys)[:2] == (1, out)
 
 
@@ -177,14 +177,42 @@ def test_an_error_brings_its_exit_code(
 
 
 def test_the_machine_card_is_strict_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """For tools as JSON, for people as words."""
+    """For tools as JSON, for people as words; nothing is measured for it."""
     from perflib.machine import read_card
 
-    code, out, _ = leave(capsys, "machine", "--json")
+    code, out, _ = leave(capsys, "machine", "--card", "--json")
 
     assert code == 0
     assert json.loads(out)["hardware_class"] == read_card().hardware_class
-    assert f"hardware class: {read_card().hardware_class}\n" in leave(capsys, "machine")[1]
+    assert f"hardware class: {read_card().hardware_class}\n" in leave(capsys, "machine", "--card")[1]
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_the_machine_says_what_it_can_do_and_see(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Card, ceilings and noise floor, as words and as JSON."""
+    from fake_arms import FakeHost, FakeWatch
+    from synthetic_records import ceilings
+
+    from perflib import calibrating
+
+    real = calibrating.measure_noise
+    monkeypatch.setattr(calibrating, "measure_ceilings", ceilings)
+    monkeypatch.setattr(
+        calibrating,
+        "measure_noise",
+        lambda folder, **settings: real(folder, start_arm=FakeHost(), watch=FakeWatch(), **settings),
+    )
+    code, out, _ = leave(capsys, "machine")
+    told = json.loads(leave(capsys, "machine", "--json")[1])
+
+    assert code == 0
+    assert "hardware class: " in out
+    assert "Over a perfect fp32, this machine can give " in out
+    assert "This machine can see 1 % in 8 lives: " in out
+    assert sorted(told) == ["card", "ceilings", "noise"]
+    assert told["noise"]["visible"][0] == {"effect_ratio": 0.01, "lives_count": 8}
 
 
 def test_a_report_of_no_run_is_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -33,7 +33,13 @@ from perflib.results import Interval
         ),
         (
             scenario(verdict="PASS"),
-            "In single, int8 shows no regression as large as 3.0 % (5 lives, E = 31.5).",
+            "In single, int8 shows no regression as large as 3.0 %: 3.00× [2.80, 3.20] of the baseline's speed "
+            "(5 lives, E = 31.5).",
+        ),
+        (
+            scenario(verdict="PASS", visible_effect_ratio=0.021),
+            "In single, int8 shows no regression as large as 3.0 %: 3.00× [2.80, 3.20] of the baseline's speed "
+            "(5 lives, E = 31.5, could have seen 2.1 %).",
         ),
         (
             scenario(verdict="INCONCLUSIVE", reached_mde_ratio=0.08),
@@ -126,3 +132,22 @@ def test_padding_is_no_useful_work() -> None:
     assert "0 % of the tokens are padding" in told[0]
     assert "50 % of the tokens are padding" in told[1]
     assert told[0].split("padding")[0] != told[1].split("padding")[0]
+
+
+def test_a_comparison_that_was_not_decided_says_why_and_what_disturbed_it() -> None:
+    """After the verdicts: why it ended, then every mark."""
+    ended = comparison(
+        scenario(verdict="INCONCLUSIVE"), stop_sentence="the 60 lives allowed are spent.", marks=("a mark",)
+    )
+
+    assert sentences.comparison_sentence(ended).endswith(" The 60 lives allowed are spent. Note: a mark.")
+
+
+def test_the_rules_are_said_with_the_worst_noise_of_each() -> None:
+    """False alarms first: ours, the loudest, the quietest; then what a slowdown of 5 % comes to."""
+    from synthetic_records import noise_study
+
+    said = sentences.rules_sentence(noise_study())
+
+    assert said.startswith("Where nothing differs, perflib alarms in at most ")
+    assert "Of slowdowns of 5 %, perflib finds " in said

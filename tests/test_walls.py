@@ -15,8 +15,8 @@ _BASE = {"errors", "units", "records", "machine"}
 _GROUND = _BASE | {"plugins", "project", "progress", "encoded", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
-    *("params", "scraps", "session", "experiment", "verdict", "report", "report_view", "pdf"),
-    *("pipeline", "search", "ladder", "cli"),
+    *("params", "scraps", "session", "experiment", "comparing", "calibrating", "verdict"),
+    *("report", "report_view", "pdf", "pipeline", "search", "ladder", "cli"),
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -51,9 +51,10 @@ OWNERS = {
     "papermill": ("pipeline.py", "pipeline/"),
     "openvino": ("engines/openvino_engine.py",),
     "nbconvert": ("report.py",),
+    "pynvml": ("benchmarking/gpu.py", "benchmarking/energy.py"),
     "transformers": ("workloads/hf_classifier.py", "workloads/table.py"),
 }
-OPTIONAL = {"openvino", "nncf", "onnxruntime", "tensorrt"}
+OPTIONAL = {"pynvml", "openvino", "nncf", "onnxruntime", "tensorrt"}
 
 
 def _files() -> list[Path]:
@@ -174,7 +175,7 @@ def test_optional_engines_are_not_needed_to_import_perflib(path: Path) -> None:
         ("profiling/x.py", "from ..compression import stage"),
         ("profiling/x.py", "try:\n    from .. import benchmarking\nexcept ImportError:\n    pass"),
         ("governance/x.py", "import perflib.benchmarking.decision as d"),
-        ("plots.py", "from perflib.artifact import Artifact"),
+        ("plots/speed.py", "from perflib.artifact import Artifact"),
         ("workloads/x.py", "from perflib.cli import main"),
     ],
 )

@@ -28,8 +28,13 @@ class _SignalArrived(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def raising_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `InterruptedRunError` while the block runs; a second one is let through."""
+def raising_signals(advice: str = "ended the run; go on with --resume") -> Iterator[None]:
+    """
+    Turn SIGINT and SIGTERM into `InterruptedRunError` while the block runs; a second one is let through.
+
+    Args:
+        advice: What follows the signal's name in the sentence.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers; a notebook that starts a run has its own
         return
@@ -46,7 +51,7 @@ def raising_signals() -> Iterator[None]:
         yield
     except _SignalArrived as arrived:
         name = signal.Signals(arrived.number).name
-        raise InterruptedRunError(f"{name} ended the run; go on with --resume.", signal_number=arrived.number) from None
+        raise InterruptedRunError(f"{name} {advice}.", signal_number=arrived.number) from None
     finally:
         gc.collect()  # asyncio logs a task's lost exception when the task is collected
         logging.disable(logging.NOTSET)
