@@ -742,14 +742,19 @@ def test_all_slots_ask_the_same_in_the_same_order() -> None:
     ("name", "call_count", "row_count"), [("single", 16, 16), ("offline", 1, 16), ("server", 16, 16)]
 )
 def test_a_warm_up_asks_the_first_sixteen(name: str, call_count: int, row_count: int) -> None:
-    """All of its calls are timed, none washes anything out, and offline hands over its sixteen at once."""
+    """The first warm-up meets every input once, untimed; then all of its calls are timed, offline's sixteen at once."""
     diary = Diary()
-    samples = diary.runner(name).warm(passes_count=2)
+    runner = diary.runner(name)
+    runner.warm()
+    met = [row for is_timed, rows in diary.calls if not is_timed for row in rows]
+    diary.calls.clear()
+    samples = runner.warm(passes_count=2)
     first = SCENARIOS[name].sample(Encoded({"row": np.arange(200)[:, None]})).arrays["row"][:row_count, 0].tolist()
 
     assert len(samples) == 2 * call_count
     assert all(is_timed for is_timed, _ in diary.calls)
     assert [row for _, rows in diary.calls for row in rows] == first * 2
+    assert sorted(met) == sorted(SCENARIOS[name].sample(Encoded({"row": np.arange(200)[:, None]})).arrays["row"][:, 0])
 
 
 def test_an_offline_slot_hands_over_its_whole_sample_after_a_small_wash_out() -> None:
@@ -767,7 +772,7 @@ def test_fewer_inputs_than_a_sample_are_all_asked() -> None:
 
     assert len(runner.warm()) == 1
     assert len(runner.slot(SlotPlan())) == 1
-    assert [len(rows) for _, rows in diary.calls] == [5, 5, 5]
+    assert [len(rows) for _, rows in diary.calls] == [5, 5, 5, 5]
 
 
 def test_a_server_slot_is_the_time_per_request_at_the_largest_rate(monkeypatch: pytest.MonkeyPatch) -> None:
