@@ -72,7 +72,14 @@ def known_calibration() -> Calibration | None:
     return calibration_run().read(Calibration, "real")
 
 
-def try_probe(run: Run, name: str, *, effect_ratio: float = 0.0, seed: int = 0) -> Comparison:
+def try_probe(
+    run: Run,
+    name: str,
+    *,
+    effect_ratio: float = 0.0,
+    max_lives_count: int = calibration.MAX_LIVES_COUNT,
+    seed: int = 0,
+) -> Comparison:
     """
     Compare a small NumPy model with a copy that does so much more work, and keep the record.
 
@@ -80,12 +87,20 @@ def try_probe(run: Run, name: str, *, effect_ratio: float = 0.0, seed: int = 0) 
         run: Where the record goes.
         name: Of the record.
         effect_ratio: The slowdown that is planted, as a share; 0 for the same model twice.
+        max_lives_count: Lives at most.
         seed: Of the coins.
     """
     cell = Cell("work" if effect_ratio else "none", effect_ratio, 1)
     hardware_class = machine.read_card().hardware_class
     with host_lock(), tempfile.TemporaryDirectory(prefix="perflib-") as folder:
-        done = calibration.compare_probes(Path(folder), cell, name=name, hardware_class=hardware_class, seed=seed)
+        done = calibration.compare_probes(
+            Path(folder),
+            cell,
+            name=name,
+            hardware_class=hardware_class,
+            seed=seed,
+            max_lives_count=max_lives_count,
+        )
     run.write(done, name)
     return done
 

@@ -19,6 +19,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "01_baseline": {**SMALL, "baseline_lives_count": 1},
     "02_experiment": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
     "04_report": {},
+    "learn/how_sure_are_we": {"max_lives_count": 8, "path_count": 300, "rival_path_count": 60},
 }
 
 
@@ -44,7 +45,7 @@ def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_nbval_accepts_the_notebook(name: str, tmp_path: Path, smoke_run: Outcome) -> None:
     """No cell of a copy with smoke parameters fails."""
     run_dir = smoke_run.run.folder if name == "04_report" else tmp_path / "run"
-    copy = tmp_path / f"{name}.ipynb"
+    copy = tmp_path / f"{Path(name).name}.ipynb"
     papermill.execute_notebook(
         str(notebook(name)),
         str(copy),
