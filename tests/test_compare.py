@@ -24,10 +24,11 @@ from perflib.benchmarking import planning
 from perflib.benchmarking.alone import measure_alone
 from perflib.benchmarking.arm import ArmError, ArmName
 from perflib.benchmarking.compare import compare
-from perflib.benchmarking.lives import MAX_WARMUP_SLOTS_COUNT, log_ratio
+from perflib.benchmarking.lives import log_ratio
 from perflib.benchmarking.question import Question
 from perflib.benchmarking.scenarios import SCENARIOS, SlotPlan, get_scenarios
 from perflib.benchmarking.summary import summarise
+from perflib.benchmarking.warmup import MAX_WARMUP_SLOTS_COUNT
 from perflib.errors import MeasurementError, ParameterError
 from perflib.results import Comparison
 

@@ -26,22 +26,18 @@ from perflib.benchmarking import decision
 from perflib.benchmarking.arm import ArmError, ArmName, Asked, load_request
 from perflib.benchmarking.conditions import Watch
 from perflib.benchmarking.lives import (
-    MAX_WARMUP_SLOTS_COUNT,
-    MIN_SLOT_SEC,
-    STEADY_SLOTS_COUNT,
     Agreed,
     LivedLife,
     Pair,
-    is_level,
     life_log_ratio,
     live,
     log_ratio,
     slot_values_sec,
-    warm_up,
 )
 from perflib.benchmarking.protocol import Slot
 from perflib.benchmarking.scenarios import SCENARIOS, SlotPlan, SlotRunner, get_scenarios
 from perflib.benchmarking.timers import CpuTimer
+from perflib.benchmarking.warmup import MAX_WARMUP_SLOTS_COUNT, MIN_SLOT_SEC, STEADY_SLOTS_COUNT, is_level, warm_up
 from perflib.encoded import Encoded
 from perflib.errors import MeasurementError, ParameterError
 from perflib.results import Life, Unit

@@ -10,8 +10,9 @@ import numpy as np
 from perflib.artifact import Artifact
 from perflib.benchmarking import protocol
 from perflib.benchmarking.arm import ArmName, Asked, Launcher, StartArm, ask_slot, load_request
-from perflib.benchmarking.lives import Agreed, checked, draw_chance, draw_cpus, plan_slots, slot_request, warm_up
-from perflib.benchmarking.scenarios import Scenario
+from perflib.benchmarking.lives import checked, draw_chance, draw_cpus
+from perflib.benchmarking.scenarios import Scenario, SlotPlan
+from perflib.benchmarking.warmup import plan_slots, slot_request, warm_up
 from perflib.encoded import Encoded
 from perflib.progress import Progress
 from perflib.results import ScenarioMeasurement
@@ -35,7 +36,7 @@ def measure_alone(
     """
     samples: dict[str, list[tuple[float, ...]]] = {scenario.name: [] for scenario in scenarios}
     peaks_bytes: list[int | None] = []
-    start, coins, agreed = start_arm or Launcher(), random.Random(seed), Agreed(len(encoded))
+    start, coins, plans = start_arm or Launcher(), random.Random(seed), dict[str, SlotPlan]()
     with tempfile.TemporaryDirectory(prefix="perflib-") as folder, Progress("timing baseline", lives_count) as bar:
         inputs = encoded.write(Path(folder) / "inputs.npz")
         for _ in range(lives_count):
@@ -43,7 +44,7 @@ def measure_alone(
             try:
                 checked(protocol.loaded, arm, load_request(artifact.folder, inputs, list(samples), draw_cpus(coins)))
                 for scenario in scenarios:
-                    slots = _slots(arm, scenario, agreed, count=slots_per_life_count)
+                    slots = _slots(arm, scenario, plans, examples_count=len(encoded), count=slots_per_life_count)
                     samples[scenario.name].append(tuple(value for slot in slots for value in slot.samples_sec))
                 peaks_bytes.append(checked(protocol.stopped, arm, {"op": "stop"}).peak_rss_bytes)
             finally:
@@ -53,13 +54,15 @@ def measure_alone(
     return measured, max((peak for peak in peaks_bytes if peak is not None), default=None)
 
 
-def _slots(arm: Asked, scenario: Scenario, agreed: Agreed, *, count: int) -> list[protocol.Slot]:
+def _slots(
+    arm: Asked, scenario: Scenario, plans: dict[str, SlotPlan], *, examples_count: int, count: int
+) -> list[protocol.Slot]:
+    """Warm one arm and time it; the first life's plan is kept in ``plans`` for the later ones."""
     arms: dict[ArmName, Asked] = {"baseline": arm}
-    if scenario.name not in agreed.plans:
-        agreed.plans[scenario.name] = plan_slots(arms, scenario, ["baseline"], agreed=agreed)
-    plan = agreed.plans[scenario.name]
-    warm_up(arms, scenario, ["baseline"], passes_count=plan.passes_count)
-    return [ask_slot(arm, slot_request(scenario, plan)) for _ in range(count)]
+    if scenario.name not in plans:
+        plans[scenario.name] = plan_slots(arms, scenario, ["baseline"], examples_count=examples_count, target_sec=None)
+    warm_up(arms, scenario, ["baseline"], passes_count=plans[scenario.name].passes_count)
+    return [ask_slot(arm, slot_request(scenario, plans[scenario.name])) for _ in range(count)]
 
 
 def _describe(scenario: Scenario, samples_sec: list[tuple[float, ...]], available_count: int) -> ScenarioMeasurement:

@@ -25,6 +25,8 @@ PRESSURE_LIMIT_RATIO = 0.20
 CLOCK_LIMIT_RATIO = 0.03
 DROPPED_LIMIT_RATIO = 0.30
 OTHER_LOAD_LIMIT_CORES = 0.25
+# How every mark of other load begins.
+OTHERS = "other programs kept"
 # The kernel counts processor time in ticks; one tick of steal in a short unit is no per cent of anything.
 _TICK_SEC = 1 / os.sysconf("SC_CLK_TCK")
 _RESOURCES = ("cpu", "memory", "io")
@@ -165,7 +167,7 @@ def load_before(watch: Watch, *, wait_sec: float = 0.5) -> str | None:
     cores = watch.readings(before, [Slot((wait_sec,), cpu_sec=0.0)]).other_load_core_count
     if cores is None or cores <= OTHER_LOAD_LIMIT_CORES:
         return None
-    return f"other programs kept {cores:.1f} cores busy before the first life"
+    return f"{OTHERS} {cores:.1f} cores busy before the first life"
 
 
 def load_during(readings: Iterable[Readings]) -> str | None:
@@ -175,7 +177,7 @@ def load_during(readings: Iterable[Readings]) -> str | None:
     if not cores or not disturbed or 10 * len(disturbed) < len(cores):
         return None
     return (
-        f"other programs kept up to {max(disturbed):.1f} cores busy in {len(disturbed)} of {len(cores)} "
+        f"{OTHERS} up to {max(disturbed):.1f} cores busy in {len(disturbed)} of {len(cores)} "
         "units; end them and measure again if the result matters"
     )
 

@@ -18,22 +18,15 @@ from typing import Any, Literal, TypeVar
 from perflib.benchmarking import conditions, protocol
 from perflib.benchmarking.arm import ArmError, ArmName, Asked, StartArm, ask_slot, load_request
 from perflib.benchmarking.conditions import Quiet, Watch
-from perflib.benchmarking.decision import hodges_lehmann, hodges_lehmann_shift
-from perflib.benchmarking.protocol import Loaded, Slot, Stopped
+from perflib.benchmarking.decision import hodges_lehmann
+from perflib.benchmarking.protocol import Loaded, Stopped
 from perflib.benchmarking.scenarios import Scenario, SlotPlan
+from perflib.benchmarking.warmup import plan_slots, slot_request, warm_up
 from perflib.errors import MeasurementError
 from perflib.results import Life, LifeProcesses, Process, Unit
 
-MIN_SLOT_SEC = 0.05
-STEADY_SHIFT_RATIO = 0.01
-STEADY_SLOTS_COUNT = 5
-MAX_WARMUP_SLOTS_COUNT = 20
-# Where the search for a server's largest rate begins: one call after the other, as if nobody ever waited.
-_START_RATE_RATIO = 1.0
-_TARGET_RATIO = 5.0
 _MAX_HASH_SEED = 2**32 - 1
 _PADDING_BYTES = 4096
-_MAX_PASSES_COUNT = 100_000
 
 _Reply = TypeVar("_Reply")
 
@@ -144,54 +137,6 @@ def draw_cpus(coins: random.Random) -> list[int]:
     return cpus
 
 
-def slot_request(scenario: Scenario, plan: SlotPlan) -> dict[str, Any]:
-    """Return the request for one timed slot."""
-    return {
-        "op": "slot",
-        "scenario": scenario.name,
-        "passes": plan.passes_count,
-        "target_sec": plan.target_sec,
-        "start_rate_per_sec": plan.start_rate_per_sec,
-    }
-
-
-def warm_up(
-    arms: Mapping[ArmName, Asked], scenario: Scenario, names: Sequence[ArmName], *, passes_count: int
-) -> tuple[int, bool]:
-    """
-    Ask both arms in turn until each has had five level slots in a row, or twenty were not enough.
-
-    On a noisy machine two arms are seldom level in the same round, so one may have been so up to five rounds ago.
-
-    Returns:
-        Slots that each arm was given, and whether both were level. A false one is reported, not guessed away.
-    """
-    request = {"op": "warm", "scenario": scenario.name, "passes": passes_count}
-    values: dict[ArmName, list[float]] = {name: [] for name in names}
-    level_since: dict[ArmName, int] = {}
-    for count in range(1, MAX_WARMUP_SLOTS_COUNT + 1):
-        for name in names:
-            # The median call also of a scenario that hands over everything at once: there it is the only call.
-            values[name].append(math.log(statistics.median(ask_slot(arms[name], request).samples_sec)))
-            if count >= STEADY_SLOTS_COUNT and is_level(values[name][-STEADY_SLOTS_COUNT:]):
-                level_since[name] = count
-        if all(count - level_since.get(name, -STEADY_SLOTS_COUNT) < STEADY_SLOTS_COUNT for name in names):
-            return count, True
-    return MAX_WARMUP_SLOTS_COUNT, False
-
-
-def is_level(logs: Sequence[float]) -> bool:
-    """
-    Say whether the later half of some slot values lies within 1 % of the earlier, by the Hodges-Lehmann shift.
-
-    Example:
-        >>> is_level([0.50, 0.30, 0.20, 0.20, 0.20]), is_level([0.201, 0.199, 0.20, 0.202, 0.20])
-        (False, True)
-    """
-    half = len(logs) // 2
-    return abs(hodges_lehmann_shift(logs[:half], logs[half:])) < math.log1p(STEADY_SHIFT_RATIO)
-
-
 def time_unit(
     arms: Mapping[ArmName, Asked], scenario: Scenario, plan: SlotPlan, *, coins: random.Random, watch: Watch
 ) -> Unit:
@@ -238,30 +183,6 @@ def life_log_ratio(units: Sequence[Unit], scenario: Scenario) -> float | None:
     return hodges_lehmann(values) if values else None
 
 
-def plan_slots(
-    arms: Mapping[ArmName, Asked], scenario: Scenario, names: Sequence[ArmName], *, agreed: Agreed
-) -> SlotPlan:
-    """Find the number of passes that makes the faster arm's slot long enough, or a server's target and first rate."""
-    request = {"op": "warm", "scenario": scenario.name, "passes": 1}
-    slots: dict[ArmName, Slot] = {}
-    for name in names:
-        ask_slot(arms[name], request)
-        slots[name] = ask_slot(arms[name], request)
-    if scenario.statistic == "sec_per_request":
-        call_sec = statistics.median(slots["baseline"].samples_sec)
-        return SlotPlan(1, agreed.target_sec or _TARGET_RATIO * call_sec, _START_RATE_RATIO / call_sec)
-    slot_count, warm_count = (
-        min(count, agreed.examples_count) for count in (scenario.example_count, scenario.warmup_count)
-    )
-    fastest_sec = slot_count / warm_count * min(sum(slot.samples_sec) for slot in slots.values())
-    if fastest_sec * _MAX_PASSES_COUNT < MIN_SLOT_SEC:
-        raise MeasurementError(
-            f"one pass of {scenario.name} takes {fastest_sec:.3g} s, too short to fill slots of {MIN_SLOT_SEC:g} s; "
-            "ask for more work in a call."
-        )
-    return SlotPlan(max(1, math.ceil(MIN_SLOT_SEC / fastest_sec)))
-
-
 def _live_in(
     scenario: Scenario,
     arms: Mapping[ArmName, Asked],
@@ -273,7 +194,9 @@ def _live_in(
     watch: Watch,
 ) -> Life:
     if scenario.name not in agreed.plans:
-        agreed.plans[scenario.name] = plan_slots(arms, scenario, names, agreed=agreed)
+        agreed.plans[scenario.name] = plan_slots(
+            arms, scenario, names, examples_count=agreed.examples_count, target_sec=agreed.target_sec
+        )
     plan = agreed.plans[scenario.name]
     warmup_count, is_steady = warm_up(arms, scenario, names, passes_count=plan.passes_count)
     if scenario.statistic == "sec_per_request":

@@ -19,8 +19,8 @@ from perflib.encoded import Encoded
 from perflib.engines import Session
 
 ENGINE = "perflib.benchmarking.probe:open_session"
-# So many that what a call costs besides (batching, softmax) is half a per cent of it, and a planted 5 % is 5 %.
-LAYER_COUNT = 1500
+# So many that what a call costs besides (batching, softmax) is 1 % of it, and a planted 5 % is 5 %.
+LAYER_COUNT = 700
 # Small enough for the innermost cache, wherever the allocator puts it.
 _WIDTH = 48
 _EXAMPLE_COUNT = 32
