@@ -214,7 +214,7 @@ def test_a_budget_of_time_ends_it_before_it_is_overdrawn(pair: tuple[Artifact, A
             reply | {"samples_sec": [sec * (1.1 if len(host.arms) % 4 == 0 else 0.9) for sec in reply["samples_sec"]]}
         ),
     )
-    found = run(pair, host, max_lives_count=1000, budget_sec=4.0)
+    found = run(pair, host, max_lives_count=1000, budget_sec=5.0)
 
     assert found.stop == "budget-spent"
     assert found.scenarios[0].verdict == "INCONCLUSIVE"
@@ -242,7 +242,7 @@ def test_a_verdict_that_is_there_is_not_lost_to_a_late_slow_life(pair: tuple[Art
     """At 1 % a doubling is decided in seven lives, also where the seventh took what was left for the eighth."""
     host = FakeHost(cost_log=math.log(2))
     host.noise = lambda: math.log(5) if len(host.arms) > 12 else 0.0
-    found = run(pair, host, alpha=0.01, max_lives_count=20, budget_sec=7.5)
+    found = run(pair, host, alpha=0.01, max_lives_count=20, budget_sec=11.5)
 
     assert (found.stop, found.scenarios[0].verdict, len(found.processes)) == ("decided", "REGRESSION", 7)
 

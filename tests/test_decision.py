@@ -290,7 +290,7 @@ def simulate(count: int, *, lives_count: int, cost_log: float, seed: int, coins:
                     NOWHERE,
                     SINGLE,
                     units_count=1,
-                    agreed=Agreed(1, plans={"single": SlotPlan(1)}),
+                    agreed=Agreed(plans={"single": SlotPlan(1)}),
                     coins=coins,
                     start_arm=host,
                     watch=FakeWatch(),

@@ -48,7 +48,7 @@ SINGLE = SCENARIOS["single"]
 
 def agreement(**change: Any) -> Agreed:
     """Return what a first life would have found out: one pass a slot."""
-    return Agreed(**{"examples_count": 40, "plans": {name: SlotPlan(1) for name in ("single", "offline")}, **change})
+    return Agreed(**{"plans": {name: SlotPlan(1) for name in ("single", "offline")}, **change})
 
 
 def one_life(
@@ -304,13 +304,13 @@ def test_the_coins_are_fair_and_reproducible_by_their_seed() -> None:
 
 def test_passes_are_calibrated_once_and_then_kept() -> None:
     """A slot is repeated until it is long enough; a later life takes the number as it is."""
-    agreed = Agreed(16)
+    agreed = Agreed()
     one_life(FakeHost(calls_count=16), agreed=agreed)
     planned = SlotPlan(1)
 
     assert agreed.plans == {"single": planned}
 
-    agreed = Agreed(16)
+    agreed = Agreed()
     one_life(FakeHost(), agreed=agreed)
     planned = SlotPlan(math.ceil(MIN_SLOT_SEC / BASE_SEC))
 
@@ -326,23 +326,24 @@ def test_passes_are_calibrated_once_and_then_kept() -> None:
 
 def test_the_faster_arm_sets_the_passes() -> None:
     """Both arms' slots must be long enough, so the shorter one decides."""
-    agreed = Agreed(16)
+    agreed = Agreed()
     one_life(FakeHost(cost_log=-math.log(10)), agreed=agreed)
 
     assert agreed.plans["single"].passes_count == math.ceil(MIN_SLOT_SEC / (BASE_SEC / 10) - 1e-6)
 
 
-def test_a_slot_of_more_examples_than_the_warm_up_needs_fewer_passes() -> None:
-    """The warm-up is the measure: a slot of 128 examples takes eight times as long as one of 16."""
-    agreed = Agreed(1000)
-    one_life(FakeHost(noise=lambda: math.log(1e-1)), agreed=agreed, names=("offline",))
+def test_a_slot_of_a_batch_is_planned_from_a_slot_and_not_from_its_warm_up() -> None:
+    """A batch of 128 takes no eight times as long as one of 16, so the whole sample is asked once."""
+    host, agreed = FakeHost(noise=lambda: math.log(1e-1)), Agreed()
+    one_life(host, agreed=agreed, names=("offline",))
 
-    assert agreed.plans["offline"].passes_count == math.ceil(MIN_SLOT_SEC / (8 * BASE_SEC / 10))
+    assert agreed.plans["offline"].passes_count == math.ceil(MIN_SLOT_SEC / (BASE_SEC / 10))
+    assert [request["passes"] for _, request in host.requests if request["op"] == "slot"][:2] == [1, 1]
 
 
 def test_every_server_slot_has_the_same_target_and_first_rate() -> None:
     """Five times the baseline's median call and its rate, for both arms, whatever later lives see."""
-    host, agreed = FakeHost(cost_log=-1.0), Agreed(40)
+    host, agreed = FakeHost(cost_log=-1.0), Agreed()
     one_life(host, agreed=agreed, names=("server",))
     host.noise = lambda: 0.5
     one_life(host, seed=1, agreed=agreed, names=("server",))
@@ -357,7 +358,7 @@ def test_every_server_slot_has_the_same_target_and_first_rate() -> None:
 
 def test_a_latency_target_that_somebody_set_is_kept() -> None:
     """It replaces the usual one; the first rate still comes from the baseline."""
-    agreed = Agreed(40, target_sec=0.123)
+    agreed = Agreed(target_sec=0.123)
     one_life(FakeHost(), agreed=agreed, names=("server",))
 
     assert agreed.plans["server"].target_sec == 0.123
@@ -365,7 +366,7 @@ def test_a_latency_target_that_somebody_set_is_kept() -> None:
 
 def test_a_server_lives_one_unit_a_life() -> None:
     """Its slots take long, so five units asked for are one there and five in the single scenario."""
-    lived = one_life(FakeHost(), agreed=Agreed(40), units_count=5, names=("server", "single"))
+    lived = one_life(FakeHost(), agreed=Agreed(), units_count=5, names=("server", "single"))
 
     assert [len(lived.by_scenario[name].units) for name in ("server", "single")] == [1, 5]
 

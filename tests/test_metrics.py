@@ -25,7 +25,7 @@ def lived(
 ) -> list[LivedLife]:
     """Live so often."""
     coins, watch = random.Random(seed), watch or FakeWatch()
-    agreed = Agreed(40, plans={name: SlotPlan(1) for name in names})
+    agreed = Agreed(plans={name: SlotPlan(1) for name in names})
     return [
         live(
             PAIR,

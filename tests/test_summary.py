@@ -46,7 +46,7 @@ def summary(
 
 def lived(host: FakeHost, name: str = "single", *, count: int = 6, plan: SlotPlan | None = None) -> list[Life]:
     """Live so often in one scenario."""
-    coins, agreed = random.Random(0), Agreed(40, plans={name: plan or SlotPlan(1)})
+    coins, agreed = random.Random(0), Agreed(plans={name: plan or SlotPlan(1)})
     return [
         live(
             PAIR,
@@ -242,7 +242,7 @@ def test_a_disturbed_scenario_says_how_much_was_dropped_and_why(reason: str, nam
 def test_raw_slots_give_every_number_again() -> None:
     """From orders, samples and drop marks alone, plain arithmetic finds each life's value and the whole summary."""
     noise = np.random.default_rng(2)
-    coins, agreed = random.Random(2), Agreed(40, plans={"single": SlotPlan(2)})
+    coins, agreed = random.Random(2), Agreed(plans={"single": SlotPlan(2)})
     host = FakeHost(noise=lambda: float(noise.normal(0, 0.05)), calls_count=5, cost_log=0.1)
     watch = FakeWatch([{}, STEAL, {}, {}, {}, {}, PRESSURE, {}])
     lives = [

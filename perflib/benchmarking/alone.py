@@ -44,7 +44,7 @@ def measure_alone(
             try:
                 checked(protocol.loaded, arm, load_request(artifact.folder, inputs, list(samples), draw_cpus(coins)))
                 for scenario in scenarios:
-                    slots = _slots(arm, scenario, plans, examples_count=len(encoded), count=slots_per_life_count)
+                    slots = _slots(arm, scenario, plans, count=slots_per_life_count)
                     samples[scenario.name].append(tuple(value for slot in slots for value in slot.samples_sec))
                 peaks_bytes.append(checked(protocol.stopped, arm, {"op": "stop"}).peak_rss_bytes)
             finally:
@@ -54,13 +54,11 @@ def measure_alone(
     return measured, max((peak for peak in peaks_bytes if peak is not None), default=None)
 
 
-def _slots(
-    arm: Asked, scenario: Scenario, plans: dict[str, SlotPlan], *, examples_count: int, count: int
-) -> list[protocol.Slot]:
+def _slots(arm: Asked, scenario: Scenario, plans: dict[str, SlotPlan], *, count: int) -> list[protocol.Slot]:
     """Warm one arm and time it; the first life's plan is kept in ``plans`` for the later ones."""
     arms: dict[ArmName, Asked] = {"baseline": arm}
     if scenario.name not in plans:
-        plans[scenario.name] = plan_slots(arms, scenario, ["baseline"], examples_count=examples_count, target_sec=None)
+        plans[scenario.name] = plan_slots(arms, scenario, ["baseline"], target_sec=None)
     warm_up(arms, scenario, ["baseline"], passes_count=plans[scenario.name].passes_count)
     return [ask_slot(arm, slot_request(scenario, plans[scenario.name])) for _ in range(count)]
 

@@ -139,7 +139,8 @@ def compare_probes(
     """
     question = Question(
         name=name,
-        scenarios=get_scenarios(["single"]),
+        # All at once: a warm-up is an eighth of a slot there, and a life a second.
+        scenarios=get_scenarios(["offline"]),
         hardware_class=hardware_class,
         max_lives_count=max_lives_count,
         units_per_life_count=_UNITS_COUNT,

@@ -88,7 +88,7 @@ class _Comparing:
         self._baseline, self._candidate, self._encoded, self._question = baseline, candidate, encoded, question
         self._start_arm, self._watch, self._clock = start_arm, watch, clock
         self._coins = random.Random(question.seed)
-        self._agreed = Agreed(len(encoded), question.latency_target_sec)
+        self._agreed = Agreed(question.latency_target_sec)
         self._lived: list[LivedLife] = []
         self._load_mark = conditions.load_before(watch)
         self._start_sec = clock()

@@ -49,10 +49,9 @@ class Agreed:
     """
     What lives have in common: slot plans, which the first one makes, and the quietest readings so far.
 
-    ``examples_count`` is how many inputs there are, ``target_sec`` a latency target that somebody asked for.
+    ``target_sec`` is a latency target that somebody asked for.
     """
 
-    examples_count: int
     target_sec: float | None = None
     plans: dict[str, SlotPlan] = dataclasses.field(default_factory=dict)
     quiet: dict[str, Quiet] = dataclasses.field(default_factory=dict)
@@ -194,9 +193,7 @@ def _live_in(
     watch: Watch,
 ) -> Life:
     if scenario.name not in agreed.plans:
-        agreed.plans[scenario.name] = plan_slots(
-            arms, scenario, names, examples_count=agreed.examples_count, target_sec=agreed.target_sec
-        )
+        agreed.plans[scenario.name] = plan_slots(arms, scenario, names, target_sec=agreed.target_sec)
     plan = agreed.plans[scenario.name]
     warmup_count, is_steady = warm_up(arms, scenario, names, passes_count=plan.passes_count)
     if scenario.statistic == "sec_per_request":

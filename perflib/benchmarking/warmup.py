@@ -38,12 +38,7 @@ def slot_request(scenario: Scenario, plan: SlotPlan) -> dict[str, Any]:
 
 
 def plan_slots(
-    arms: Mapping[ArmName, Asked],
-    scenario: Scenario,
-    names: Sequence[ArmName],
-    *,
-    examples_count: int,
-    target_sec: float | None,
+    arms: Mapping[ArmName, Asked], scenario: Scenario, names: Sequence[ArmName], *, target_sec: float | None
 ) -> SlotPlan:
     """
     Find the number of passes that makes the faster arm's slot long enough, or a server's target and first rate.
@@ -52,22 +47,21 @@ def plan_slots(
         arms: Both arms, or the baseline alone.
         scenario: What is asked.
         names: In which order arms are asked.
-        examples_count: How many inputs there are.
         target_sec: A latency target that somebody asked for; None for five times the baseline's median call.
 
     Raises:
         MeasurementError: If a call is too short for any sensible number of passes.
     """
-    request = {"op": "warm", "scenario": scenario.name, "passes": 1}
+    warm = {"op": "warm", "scenario": scenario.name, "passes": 1}
     slots: dict[ArmName, Slot] = {}
     for name in names:
-        ask_slot(arms[name], request)
-        slots[name] = ask_slot(arms[name], request)
+        ask_slot(arms[name], warm)
+        is_server = scenario.statistic == "sec_per_request"
+        slots[name] = ask_slot(arms[name], warm if is_server else slot_request(scenario, SlotPlan()))
     if scenario.statistic == "sec_per_request":
         call_sec = statistics.median(slots["baseline"].samples_sec)
         return SlotPlan(1, target_sec or _TARGET_RATIO * call_sec, _START_RATE_RATIO / call_sec)
-    slot_count, warm_count = (min(count, examples_count) for count in (scenario.example_count, scenario.warmup_count))
-    fastest_sec = slot_count / warm_count * min(sum(slot.samples_sec) for slot in slots.values())
+    fastest_sec = min(sum(slot.samples_sec) for slot in slots.values())
     if fastest_sec * _MAX_PASSES_COUNT < MIN_SLOT_SEC:
         raise MeasurementError(
             f"one pass of {scenario.name} takes {fastest_sec:.3g} s, too short to fill slots of {MIN_SLOT_SEC:g} s; "
