@@ -51,7 +51,7 @@ def test_the_usual_cells_are_those_of_the_plan() -> None:
     }
 
 
-@pytest.mark.parametrize(("cell", "key", "value"), [(SMALL[1], "spin_ratio", 0.10), (SMALL[2], "layer_count", 735)])
+@pytest.mark.parametrize(("cell", "key", "value"), [(SMALL[1], "spin_ratio", 0.10), (SMALL[2], "layer_count", 525)])
 def test_the_planted_slowdown_is_in_the_artifact(tmp_path: Path, cell: Cell, key: str, value: float) -> None:
     """What a cell says is what its model does."""
     assert cell.make(tmp_path).spec.config[key] == value

@@ -214,7 +214,7 @@ def test_a_budget_of_time_ends_it_before_it_is_overdrawn(pair: tuple[Artifact, A
             reply | {"samples_sec": [sec * (1.1 if len(host.arms) % 4 == 0 else 0.9) for sec in reply["samples_sec"]]}
         ),
     )
-    found = run(pair, host, max_lives_count=1000, budget_sec=5.0)
+    found = run(pair, host, max_lives_count=1000, budget_sec=6.0)
 
     assert found.stop == "budget-spent"
     assert found.scenarios[0].verdict == "INCONCLUSIVE"

@@ -32,7 +32,7 @@ def probes(own_folders: Path) -> Path:
     folder = own_folders / "20260101-000000_quick_nogit" / "artifacts"
     make_probe(folder / "baseline")
     make_probe(folder / "twin", spin_ratio=0.0)
-    make_probe(folder / "slow", layer_count=1050)
+    make_probe(folder / "slow", layer_count=750)
     return own_folders
 
 

@@ -26,8 +26,8 @@ from perflib.results import Calibration, CalibrationCell, Comparison, NoiseFloor
 
 ALPHA, TOLERANCE, MDE = 0.01, 0.005, 0.03
 MAX_LIVES_COUNT = 30
-# Of three quads the estimate follows one that a change of the processor's speed has spoilt by a quarter, not a third.
-_UNITS_COUNT = 3
+# A shared processor changes its speed every few seconds; of five quads the estimate does not notice one that it spoils.
+_UNITS_COUNT = 5
 _NOISE_LIVES_COUNT = 8
 _QUIET_TRIES_COUNT = 30
 

@@ -20,10 +20,10 @@ from perflib.engines import Session
 
 ENGINE = "perflib.benchmarking.probe:open_session"
 # So many that what a call costs besides (batching, softmax) is 1 % of it, and a planted 5 % is 5 %.
-LAYER_COUNT = 700
+LAYER_COUNT = 500
 # Small enough for the innermost cache, wherever the allocator puts it.
-_WIDTH = 48
-_EXAMPLE_COUNT = 32
+_WIDTH = 32
+_EXAMPLE_COUNT = 128
 _FILE = "model.safetensors"
 
 
