@@ -13,6 +13,7 @@ import pytest
 from perflib.artifact import Artifact
 from perflib.benchmarking import probe
 from perflib.benchmarking.probe import LAYER_COUNT, make_probe, probe_inputs
+from perflib.benchmarking.scenarios import SCENARIOS
 from perflib.encoded import Encoded
 
 LAYER_SEC = 1e-5
@@ -85,9 +86,9 @@ def test_a_spin_changes_time_and_not_answers(tmp_path: Path) -> None:
     assert plain.digest == again.digest != slower.digest
 
 
-def test_inputs_are_always_the_same_and_enough_for_a_single_slot() -> None:
-    """Thirty-two examples, whoever asks."""
-    assert len(probe_inputs()) == 32
+def test_inputs_are_always_the_same_and_enough_for_an_offline_slot() -> None:
+    """As many as an offline slot takes, whoever asks."""
+    assert len(probe_inputs()) == SCENARIOS["offline"].example_count
     assert probe_inputs().digest() == probe_inputs().digest()
 
 
