@@ -76,7 +76,7 @@ def read_card(*, proc: Path = Path("/proc"), sys_dir: Path = Path("/sys")) -> Ma
         core_count=core_count(sys_dir=sys_dir),
         memory_bytes=_memory_bytes(proc, sys_dir),
         gpus=_gpus(),
-        governor=_text(sys_dir / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        governor=read_text(sys_dir / "devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         has_turbo=_turbo(sys_dir),
         is_container=_is_container(proc),
         is_virtual="hypervisor" in flags,
@@ -126,7 +126,7 @@ def describe(card: MachineCard) -> str:
 def core_count(*, sys_dir: Path = Path("/sys")) -> int:
     """Return the cores allotted: the affinity mask, cut down by a cgroup quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = (_text(sys_dir / "fs/cgroup/cpu.max") or "max").split()
+    quota = (read_text(sys_dir / "fs/cgroup/cpu.max") or "max").split()
     if quota[0] != "max" and len(quota) == 2:
         cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
     return cores
@@ -145,7 +145,8 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _text(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
+    """Return what a small file of the system says; None where it is missing, unreadable or empty."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError:
@@ -153,7 +154,7 @@ def _text(path: Path) -> str | None:
 
 
 def _cpu(proc: Path) -> tuple[str, frozenset[str]]:
-    text = _text(proc / "cpuinfo") or ""
+    text = read_text(proc / "cpuinfo") or ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     name = model.group(1) if model else platform.processor() or platform.machine()
@@ -161,29 +162,29 @@ def _cpu(proc: Path) -> tuple[str, frozenset[str]]:
 
 
 def _memory_bytes(proc: Path, sys_dir: Path) -> int:
-    total = re.search(r"^MemTotal:\s+(\d+) kB", _text(proc / "meminfo") or "", re.MULTILINE)
+    total = re.search(r"^MemTotal:\s+(\d+) kB", read_text(proc / "meminfo") or "", re.MULTILINE)
     if total:
         whole = int(total.group(1)) * 1024
     else:
         import psutil
 
         whole = psutil.virtual_memory().total
-    limit = _text(sys_dir / "fs/cgroup/memory.max") or "max"
+    limit = read_text(sys_dir / "fs/cgroup/memory.max") or "max"
     return min(whole, int(limit)) if limit.isdigit() else whole
 
 
 def _turbo(sys_dir: Path) -> bool | None:
-    intel = _text(sys_dir / "devices/system/cpu/intel_pstate/no_turbo")
+    intel = read_text(sys_dir / "devices/system/cpu/intel_pstate/no_turbo")
     if intel is not None:
         return intel == "0"
-    boost = _text(sys_dir / "devices/system/cpu/cpufreq/boost")
+    boost = read_text(sys_dir / "devices/system/cpu/cpufreq/boost")
     return None if boost is None else boost == "1"
 
 
 def _is_container(proc: Path) -> bool:
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ:
         return True
-    return bool(re.search(r"docker|kubepods|containerd|libpod", _text(proc / "1/cgroup") or ""))
+    return bool(re.search(r"docker|kubepods|containerd|libpod", read_text(proc / "1/cgroup") or ""))
 
 
 def _operating_system() -> str:

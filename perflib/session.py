@@ -140,19 +140,17 @@ def show_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> None:
     plt.close(drawn[0])
 
 
-def keep_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> Path:
-    """Keep a figure as SVG in the run, where there is no notebook to show it; return its path."""
-    path = _write_svg(run, drawn[0], name)
+def keep_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> None:
+    """Keep a figure as SVG in the run, where there is no notebook to show it."""
+    _write_svg(run, drawn[0], name)
     plt.close(drawn[0])
-    return path
 
 
-def _write_svg(run: Run, figure: Figure, name: str) -> Path:
+def _write_svg(run: Run, figure: Figure, name: str) -> None:
     buffer = io.BytesIO()
     # No date: the same results give the same bytes.
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Description": str(figure.get_label())})
     records.write_bytes(run.figure(name), buffer.getvalue())
-    return run.figure(name)
 
 
 def newest_or_smoke() -> Run:

@@ -375,7 +375,6 @@ def test_the_record_survives_json_with_every_slot_and_reading(pair: tuple[Artifa
     assert found.inputs_sha256 == make_inputs(EXAMPLES_COUNT).digest()
     assert not found.is_baseline_runtime
     assert (found.peak_rss_bytes("baseline"), found.peak_rss_bytes("candidate")) == (1000, 800)
-    assert found.peak_device_bytes("baseline") is None
     assert found.baseline_environment.command == ("fake", "baseline")
     assert found.candidate_environment.python == "3.11.7"
     assert found.candidate_environment.versions == {"torch": "2.13.0"}

@@ -23,7 +23,7 @@ from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import SPEC_FILE, Runtime
 from perflib.benchmarking import protocol, scenarios, worker
-from perflib.benchmarking.arm import Arm, ArmError, Launcher, ask, ask_slot, load_request, worker_command
+from perflib.benchmarking.arm import Arm, ArmError, Launcher, ask_slot, load_request, worker_command
 from perflib.benchmarking.probe import make_probe, probe_inputs
 from perflib.benchmarking.scenarios import SCENARIOS, SlotPlan, SlotRunner
 from perflib.encoded import Encoded
@@ -91,6 +91,12 @@ for line in sys.stdin:
         break
 """
 STOP: dict[str, Any] = {"op": "stop"}
+
+
+def ask(arm: Arm, request: dict[str, Any]) -> dict[str, Any]:
+    """Send a request and return the reply as it came."""
+    arm.send(request)
+    return arm.receive()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import numpy as np
 
 from perflib.artifact import Artifact
 from perflib.benchmarking import protocol
-from perflib.benchmarking.arm import ArmName, Asked, Launcher, StartArm, ask_slot, load_request
-from perflib.benchmarking.lives import checked, draw_chance, draw_cpus
+from perflib.benchmarking.arm import ArmName, Asked, Launcher, StartArm, ask_slot, checked, load_request
+from perflib.benchmarking.lives import draw_chance, draw_cpus
 from perflib.benchmarking.scenarios import Scenario, SlotPlan
 from perflib.benchmarking.warmup import plan_slots, slot_request, warm_up
 from perflib.encoded import Encoded

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import perflib
 from perflib.benchmarking import protocol
@@ -26,6 +27,8 @@ from perflib.errors import MeasurementError, ParameterError
 SLOT_TIMEOUT_SEC = 300.0
 _TAIL_CHARS = 300
 _WORKER = ("-m", "perflib.benchmarking.worker")
+
+_Reply = TypeVar("_Reply")
 
 ArmName = Literal["baseline", "candidate"]
 ArmTrouble = Literal["died", "out-of-memory", "hung", "refused", "rubbish"]
@@ -233,10 +236,11 @@ class Arm:
     def _gone(self, what: str, *, trouble: ArmTrouble) -> ArmError:
         self._log.seek(0)
         tail = " ".join(self._log.read().decode(errors="replace").split())[-_TAIL_CHARS:]
-        advice = "most likely memory ran out, free some and try again" if trouble == "out-of-memory" else "see"
-        advice += "; its last output" if trouble == "out-of-memory" else " its last output"
+        advice = "most likely memory ran out, free some and try again;" if trouble == "out-of-memory" else "see"
         return ArmError(
-            f"the {self.label} arm {what}; {advice}: {tail or 'it printed nothing'}", arm=self.label, trouble=trouble
+            f"the {self.label} arm {what}; {advice} its last output: {tail or 'it printed nothing'}",
+            arm=self.label,
+            trouble=trouble,
         )
 
 
@@ -252,15 +256,20 @@ def load_request(artifact: Path, inputs: Path, scenarios: list[str], cpus: list[
     return {"op": "load", "artifact": str(artifact), "inputs": str(inputs), "scenarios": scenarios, "cpus": cpus}
 
 
-def ask(arm: Asked, request: dict[str, Any]) -> dict[str, Any]:
-    """Send a request and wait for its reply."""
+def received(check: Callable[[Mapping[str, Any]], _Reply], arm: Asked) -> _Reply:
+    """Wait for a reply and check it; `ArmError` for anything that is no such reply."""
+    try:
+        return check(arm.receive())
+    except ReplyError as error:
+        raise ArmError(f"the {arm.label} arm {error}; measure again.", arm=arm.label, trouble="rubbish") from None
+
+
+def checked(check: Callable[[Mapping[str, Any]], _Reply], arm: Asked, request: dict[str, Any]) -> _Reply:
+    """Send a request, wait for its reply and check it."""
     arm.send(request)
-    return arm.receive()
+    return received(check, arm)
 
 
 def ask_slot(arm: Asked, request: dict[str, Any]) -> protocol.Slot:
-    """Ask for one slot and check what comes back; `ArmError` for anything that is no list of times."""
-    try:
-        return protocol.slot(ask(arm, request))
-    except ReplyError as error:
-        raise ArmError(f"the {arm.label} arm {error}; measure again.", arm=arm.label, trouble="rubbish") from None
+    """Ask for one slot; `ArmError` for anything that is no list of times."""
+    return checked(protocol.slot, arm, request)

@@ -81,9 +81,6 @@ def calibrate(
         start_arm: Starts workers; tests pass their own.
         watch: Reads the machine.
         clock: Monotonic seconds.
-
-    Returns:
-        Calibration: Also written to ``calibration.json``.
     """
     cells, start_sec, watch = cells or usual_cells(), clock(), watch or Watch()
     todo = [place for place in _in_turn(cells) if _read(_file(folder, *place)) is None]
@@ -108,9 +105,7 @@ def calibrate(
             done.write(_file(folder, cell, index))
             is_busy = any(mark.startswith(conditions.OTHERS) for mark in done.marks)
             bar.step(f"{done.name} {done.scenarios[0].verdict.lower()}, {len(done.processes)} lives")
-    found = sum_up(folder, hardware_class=hardware_class, cells=cells, max_lives_count=max_lives_count)
-    found.write(folder / "calibration.json")
-    return found
+    return sum_up(folder, hardware_class=hardware_class, cells=cells, max_lives_count=max_lives_count)
 
 
 def compare_probes(

@@ -86,6 +86,9 @@ class _Comparing:
         clock: Callable[[], float],
     ) -> None:
         self._baseline, self._candidate, self._encoded, self._question = baseline, candidate, encoded, question
+        # What a record says of inputs and artifacts does not change from life to life.
+        self._sha256 = {"inputs": encoded.digest(), "baseline": baseline.digest, "candidate": candidate.digest}
+        self._tokens_count = {scenario.name: scenario.tokens_count(encoded) for scenario in question.scenarios}
         self._start_arm, self._watch, self._clock = start_arm, watch, clock
         self._coins = random.Random(question.seed)
         self._agreed = Agreed(question.latency_target_sec)
@@ -123,9 +126,9 @@ class _Comparing:
         scenarios = tuple(self._summary(scenario) for scenario in question.scenarios)
         return Comparison(
             name=question.name,
-            baseline_sha256=self._baseline.digest,
-            candidate_sha256=self._candidate.digest,
-            inputs_sha256=self._encoded.digest(),
+            baseline_sha256=self._sha256["baseline"],
+            candidate_sha256=self._sha256["candidate"],
+            inputs_sha256=self._sha256["inputs"],
             hardware_class=question.hardware_class,
             is_baseline_runtime=self._candidate.spec.runtime == self._baseline.spec.runtime,
             seed=question.seed,
@@ -216,7 +219,7 @@ class _Comparing:
             self._lives_in(scenario),
             plan=self._agreed.plans[scenario.name],
             examples_count=min(scenario.example_count, len(self._encoded)),
-            tokens_count=scenario.tokens_count(self._encoded),
+            tokens_count=self._tokens_count[scenario.name],
             alpha=question.alpha,
             tolerance=question.tolerance,
             mde=question.mde,

@@ -14,8 +14,9 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from perflib import machine
 from perflib.benchmarking import gpu
 from perflib.benchmarking.protocol import Slot
 from perflib.results import Readings
@@ -30,6 +31,8 @@ OTHERS = "other programs kept"
 # The kernel counts processor time in ticks; one tick of steal in a short unit is no per cent of anything.
 _TICK_SEC = 1 / os.sysconf("SC_CLK_TCK")
 _RESOURCES = ("cpu", "memory", "io")
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Watch:
             psi_io_ratio=psi["io"],
             involuntary_switch_count=None if switches is None else int(switches),
             cpu_mhz=_mhz(self._proc),
-            throttle_count=_count_less(after.throttle_count, before.throttle_count),
+            throttle_count=_less(after.throttle_count, before.throttle_count),
             # The slowest clock and the worst of the rest: the unit is dropped whole or not at all.
             gpu_sm_clock_mhz=min(_known(slots, "gpu_sm_clock_mhz"), default=None),
             gpu_throttle_bits=functools.reduce(operator.or_, bits)
@@ -164,7 +167,7 @@ def load_before(watch: Watch, *, wait_sec: float = 0.5) -> str | None:
     """Look at the host for a moment before anything is timed; return a mark where others keep it busy."""
     before = watch.snapshot()
     watch.pause(wait_sec)
-    cores = watch.readings(before, [Slot((wait_sec,), cpu_sec=0.0)]).other_load_core_count
+    cores = watch.readings(before, []).other_load_core_count
     if cores is None or cores <= OTHER_LOAD_LIMIT_CORES:
         return None
     return f"{OTHERS} {cores:.1f} cores busy before the first life"
@@ -183,10 +186,7 @@ def load_during(readings: Iterable[Readings]) -> str | None:
 
 
 def _first_line(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").partition("\n")[0].split()
-    except OSError:
-        return []
+    return (machine.read_text(path) or "").partition("\n")[0].split()
 
 
 def _pressure_sec(path: Path) -> float | None:
@@ -205,10 +205,7 @@ def _throttle_count(sys_dir: Path) -> int | None:
 
 
 def _mhz(proc: Path) -> float | None:
-    try:
-        text = (proc / "cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+    text = machine.read_text(proc / "cpuinfo") or ""
     found = [float(value) for value in re.findall(r"^cpu MHz\s*:\s*([\d.]+)", text, re.MULTILINE)]
     return sum(found) / len(found) if found else None
 
@@ -227,11 +224,7 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return total
 
 
-def _less(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else max(after - before, 0.0)
-
-
-def _count_less(after: int | None, before: int | None) -> int | None:
+def _less(after: _Number | None, before: _Number | None) -> _Number | None:
     return None if after is None or before is None else max(after - before, 0)
 
 

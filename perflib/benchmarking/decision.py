@@ -25,6 +25,7 @@ RATES = np.geomspace(2.0, 2000.0, 24)
 _PLAIN_EFFECT_LOG = math.log(1.10 / 1.005)
 # Interval bounds are searched this far beyond the data; a ratio of e^10 is no longer a comparison.
 _REACH_LOG = 10.0
+_MAX_LOG = 700.0
 
 
 def evidence_path(log_ratios: ArrayLike, theta: float = 0.0) -> NDArray[np.float64]:
@@ -197,13 +198,23 @@ def discoveries(log_evidences: Sequence[float], *, rate: float) -> tuple[int, ..
 
 def speedup_interval(log_ratios: Sequence[float], *, alpha: float) -> Interval:
     """Return baseline time over candidate time: the Hodges-Lehmann estimate with its confidence sequence."""
+    return ratio_interval([-ratio for ratio in log_ratios], alpha=alpha)
+
+
+def ratio_interval(log_ratios: Sequence[float], *, alpha: float) -> Interval:
+    """Return candidate over baseline: the Hodges-Lehmann estimate with its confidence sequence."""
     low, high = log_bounds(log_ratios, alpha=alpha)
     return Interval(
-        estimate=math.exp(-hodges_lehmann(log_ratios)),
-        low=None if high is None else math.exp(-high),
-        high=None if low is None else math.exp(-low),
+        estimate=math.exp(hodges_lehmann(log_ratios)),
+        low=None if low is None else math.exp(low),
+        high=None if high is None else math.exp(high),
         level_ratio=round(1 - 2 * alpha, 6),
     )
+
+
+def bounded_exp(log: float) -> float:
+    """Return e to the power of some evidence, kept within what a float can hold."""
+    return math.exp(min(max(log, -_MAX_LOG), _MAX_LOG))
 
 
 def reached_mde(log_ratios: Sequence[float], *, alpha: float) -> float | None:

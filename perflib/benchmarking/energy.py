@@ -16,6 +16,7 @@ from pathlib import Path
 
 from perflib.benchmarking.gpu import open_device
 from perflib.errors import ParameterError, did_you_mean
+from perflib.machine import read_text
 
 _JOULE_PER_MICROJOULE = 1e-6
 _JOULE_PER_MILLIJOULE = 1e-3
@@ -99,7 +100,7 @@ def _package_counters(sys_dir: Path) -> list[Counter]:
     counters = []
     for zone in sorted((sys_dir / "class/powercap").glob("intel-rapl:*")):  # AMD's packages have this name too
         is_top_level = re.fullmatch(r"intel-rapl:\d+", zone.name) is not None
-        if is_top_level and (_text(zone / "name") or "").startswith("package"):
+        if is_top_level and (read_text(zone / "name") or "").startswith("package"):
             range_count = _number(zone / "max_energy_range_uj")
             read = functools.partial(_number, zone / "energy_uj")
             counters.append(Counter(read, _JOULE_PER_MICROJOULE, range_count))
@@ -113,13 +114,6 @@ def _gpu_counters() -> list[Counter]:
     return [Counter(lambda: gpu.ask(gpu.nvml.nvmlDeviceGetTotalEnergyConsumption), _JOULE_PER_MILLIJOULE)]
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
-
-
 def _number(path: Path) -> int | None:
-    text = _text(path) or ""
+    text = read_text(path) or ""
     return int(text) if text.isdecimal() else None

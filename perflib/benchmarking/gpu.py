@@ -1,8 +1,8 @@
 """
 What the driver says of the GPU while a unit runs: a GPU that slows itself down, or serves others, measures that.
 
-NVML answers without a CUDA context, so the parent of the arms can ask it; it is optional, and what it does not know is
-None. NVML counts all GPUs of the host, CUDA only those that ``CUDA_VISIBLE_DEVICES`` names: an index here is CUDA's.
+A worker asks NVML after each slot; the library is optional, and what it does not know is None. NVML counts all GPUs of
+the host, CUDA only those that ``CUDA_VISIBLE_DEVICES`` names: an index here is CUDA's.
 On a host with different GPUs the two agree on the order only with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
 """
 

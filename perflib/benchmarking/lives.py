@@ -11,12 +11,12 @@ import math
 import os
 import random
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from perflib.benchmarking import conditions, protocol
-from perflib.benchmarking.arm import ArmError, ArmName, Asked, StartArm, ask_slot, load_request
+from perflib.benchmarking.arm import ArmName, Asked, StartArm, ask_slot, checked, load_request, received
 from perflib.benchmarking.conditions import Quiet, Watch
 from perflib.benchmarking.decision import hodges_lehmann
 from perflib.benchmarking.protocol import Loaded, Stopped
@@ -28,7 +28,7 @@ from perflib.results import Life, LifeProcesses, Process, Unit
 _MAX_HASH_SEED = 2**32 - 1
 _PADDING_BYTES = 4096
 
-_Reply = TypeVar("_Reply")
+ARMS: tuple[ArmName, ArmName] = ("baseline", "candidate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +92,8 @@ def live(
         ArmError: If an arm dies, hangs, refuses or writes something else; both are ended.
         MeasurementError: If the two arms' answers differ in shape.
     """
-    first: ArmName = coins.choice(("baseline", "candidate"))
-    names: tuple[ArmName, ArmName] = ("baseline", "candidate") if first == "baseline" else ("candidate", "baseline")
+    first: ArmName = coins.choice(ARMS)
+    names: tuple[ArmName, ArmName] = ARMS if first == "baseline" else ARMS[::-1]
     arms: dict[ArmName, Asked] = {}
     drawn: dict[ArmName, dict[str, int]] = {}
     cpus = draw_cpus(coins)
@@ -157,12 +157,17 @@ def time_unit(
     )
 
 
+def arm_slots(units: Iterable[Unit], arm: ArmName) -> list[tuple[Unit, int]]:
+    """Return the slots of one arm: each unit with the slot's place in it."""
+    letter = "A" if arm == "baseline" else "B"
+    return [(unit, place) for unit in units for place, owner in enumerate(unit.order) if owner == letter]
+
+
 def slot_values_sec(unit: Unit, scenario: Scenario) -> dict[str, list[float]]:
     """Return the slot values of each arm in one unit, in seconds."""
-    values: dict[str, list[float]] = {"baseline": [], "candidate": []}
-    for letter, samples_sec in zip(unit.order, unit.samples_sec, strict=True):
-        values["baseline" if letter == "A" else "candidate"].append(scenario.value_sec(samples_sec))
-    return values
+    return {
+        arm: [scenario.value_sec(unit.samples_sec[place]) for unit, place in arm_slots([unit], arm)] for arm in ARMS
+    }
 
 
 def log_ratio(unit: Unit, scenario: Scenario) -> float:
@@ -196,7 +201,7 @@ def _live_in(
         agreed.plans[scenario.name] = plan_slots(arms, scenario, names, target_sec=agreed.target_sec)
     plan = agreed.plans[scenario.name]
     warmup_count, is_steady = warm_up(arms, scenario, names, passes_count=plan.passes_count)
-    if scenario.statistic == "sec_per_request":
+    if scenario.is_server:
         # Waiting requests make batches, of shapes that single calls have not met; some engines compile each of them.
         for name in names:
             ask_slot(arms[name], slot_request(scenario, plan))
@@ -219,7 +224,7 @@ def _load(
 ) -> dict[ArmName, Loaded]:
     for name in names:
         arms[name].send(load_request(pair.folder(name), pair.inputs, scenarios, cpus))
-    loaded = {name: _received(protocol.loaded, arms[name]) for name in names}
+    loaded = {name: received(protocol.loaded, arms[name]) for name in names}
     shapes = {name: loaded[name].answer_shape for name in names}
     if shapes["baseline"] != shapes["candidate"]:
         raise MeasurementError(
@@ -227,19 +232,6 @@ def _load(
             "compare models that answer the same question."
         )
     return loaded
-
-
-def checked(check: Callable[[Mapping[str, Any]], _Reply], arm: Asked, request: dict[str, Any]) -> _Reply:
-    """Ask, and check what comes back; `ArmError` for anything that is no such reply."""
-    arm.send(request)
-    return _received(check, arm)
-
-
-def _received(check: Callable[[Mapping[str, Any]], _Reply], arm: Asked) -> _Reply:
-    try:
-        return check(arm.receive())
-    except protocol.ReplyError as error:
-        raise ArmError(f"the {arm.label} arm {error}; measure again.", arm=arm.label, trouble="rubbish") from None
 
 
 def _process(*, is_first: bool, drawn: Mapping[str, int], loaded: Loaded, ended: Stopped) -> Process:

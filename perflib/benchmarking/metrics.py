@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from perflib.benchmarking import decision
-from perflib.benchmarking.lives import LivedLife
+from perflib.benchmarking.arm import ArmName
+from perflib.benchmarking.lives import ARMS, LivedLife, arm_slots
 from perflib.benchmarking.scenarios import SCENARIOS
-from perflib.results import Interval, Life, MetricComparison, Process, Unit
+from perflib.results import Life, MetricComparison, Process, Unit
 
 FALSE_DISCOVERY_RATIO = 0.05
-_MAX_LOG = 700.0
 
 _PROCESS_METRICS: dict[str, Callable[[Process], float | None]] = {
     "peak memory": lambda process: process.peak_rss_bytes,
@@ -52,15 +52,12 @@ def _judged(ratios: dict[str, list[float]], *, alpha: float, theta: float) -> tu
     stands = set(decision.discoveries([*less.values(), *more.values()], rate=FALSE_DISCOVERY_RATIO))
     compared = []
     for place, (name, values) in enumerate(ratios.items()):
-        low, high = decision.log_bounds(values, alpha=alpha)
-        bounds = [None if bound is None else math.exp(bound) for bound in (low, high)]
-        ratio = Interval(math.exp(decision.hodges_lehmann(values)), bounds[0], bounds[1], round(1 - 2 * alpha, 6))
         compared.append(
             MetricComparison(
                 metric=name,
-                ratio=ratio,
-                evidence_less=math.exp(min(less[name], _MAX_LOG)),
-                evidence_more=math.exp(min(more[name], _MAX_LOG)),
+                ratio=decision.ratio_interval(values, alpha=alpha),
+                evidence_less=decision.bounded_exp(less[name]),
+                evidence_more=decision.bounded_exp(more[name]),
                 finding="less" if place in stands else "more" if place + len(ratios) in stands else "no claim",
             )
         )
@@ -72,34 +69,25 @@ def _of_processes(lived: Sequence[LivedLife], read: Callable[[Process], float | 
 
 
 def _tail_log_ratio(life: Life) -> float | None:
-    tails = {
-        letter: [value for unit, slot in _slots(life, letter) for value in unit.samples_sec[slot]] for letter in "AB"
-    }
-    if not tails["A"] or not tails["B"]:
-        return None
-    return _log_ratio(*(float(np.percentile(tails[letter], 95)) for letter in "BA"))
+    calls = {arm: [value for unit, place in _slots(life, arm) for value in unit.samples_sec[place]] for arm in ARMS}
+    tails = {arm: float(np.percentile(values, 95)) if values else None for arm, values in calls.items()}
+    return _log_ratio(tails["candidate"], tails["baseline"])
 
 
 def _energy_log_ratio(life: Life) -> float | None:
     totals: dict[str, float] = {}
-    for letter in "AB":
-        values = [unit.energy_joule[slot] if unit.energy_joule else None for unit, slot in _slots(life, letter)]
+    for arm in ARMS:
+        values = [unit.energy_joule[place] if unit.energy_joule else None for unit, place in _slots(life, arm)]
         known = [value for value in values if value is not None]
         if not known or len(known) < len(values):
             return None
-        totals[letter] = sum(known)
-    return _log_ratio(totals["B"], totals["A"])
+        totals[arm] = sum(known)
+    return _log_ratio(totals["candidate"], totals["baseline"])
 
 
-def _slots(life: Life, letter: str) -> list[tuple[Unit, int]]:
-    """Return the slots of one arm in the counted units: each unit with the slot's place in it."""
-    return [
-        (unit, slot)
-        for unit in life.units
-        if unit.dropped is None
-        for slot, owner in enumerate(unit.order)
-        if owner == letter
-    ]
+def _slots(life: Life, arm: ArmName) -> list[tuple[Unit, int]]:
+    """Return the slots of one arm in the counted units."""
+    return arm_slots([unit for unit in life.units if unit.dropped is None], arm)
 
 
 def _log_ratio(after: float | None, before: float | None) -> float | None:

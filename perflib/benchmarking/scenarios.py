@@ -51,6 +51,11 @@ class Scenario:
     statistic: str
     max_units_per_life_count: int = 20
 
+    @property
+    def is_server(self) -> bool:
+        """Whether requests arrive when they like."""
+        return self.statistic == "sec_per_request"
+
     def sample(self, inputs: Encoded) -> Encoded:
         """Return the fixed sample of this scenario: stratified by length, in the order of the data."""
         return inputs.stratified(self.example_count)
@@ -127,7 +132,7 @@ class SlotRunner:
     def slot(self, plan: SlotPlan) -> list[float]:
         """Run one slot: one untimed call first, which washes out what the other arm left in the caches."""
         self._predict(self._warm_calls[0])
-        if self._scenario.statistic != "sec_per_request":
+        if not self._scenario.is_server:
             return self._time(self._calls, plan.passes_count)
         if plan.target_sec is None or plan.start_rate_per_sec is None:
             raise ParameterError("a server slot needs a latency target and a first rate; give both.")

@@ -13,13 +13,12 @@ import numpy as np
 
 from perflib import units
 from perflib.benchmarking import decision, planning
+from perflib.benchmarking.arm import ArmName
 from perflib.benchmarking.conditions import DROPPED_LIMIT_RATIO
-from perflib.benchmarking.lives import slot_values_sec
+from perflib.benchmarking.lives import ARMS, arm_slots
 from perflib.benchmarking.percentiles import percentiles
 from perflib.benchmarking.scenarios import Scenario, SlotPlan
 from perflib.results import ArmTiming, Comparison, EvidencePath, Life, ScenarioComparison, SpeedVerdict, Unit
-
-_MAX_LOG = 700.0
 
 
 def verdict_of(lives: Sequence[Life], *, alpha: float, tolerance: float, mde: float) -> SpeedVerdict:
@@ -71,20 +70,20 @@ def summarise(
     timed = kept or [unit for life in lives for unit in life.units]
     passes = plan.passes_count
     timings = {
-        letter: _arm_timing(
-            scenario, timed, letter, passes_count=passes, examples_count=examples_count, tokens_count=tokens_count
+        arm: _arm_timing(
+            scenario, timed, arm, passes_count=passes, examples_count=examples_count, tokens_count=tokens_count
         )
-        for letter in "AB"
+        for arm in ARMS
     }
     return ScenarioComparison(
         scenario=scenario.name,
         statistic=scenario.statistic,
         verdict=verdict_of(lives, alpha=alpha, tolerance=tolerance, mde=mde),
         speedup_ratio=decision.speedup_interval(shown, alpha=alpha),
-        evidence=_bounded_exp(decision.log_evidence([-ratio for ratio in ratios], math.log1p(tolerance))),
+        evidence=decision.bounded_exp(decision.log_evidence([-ratio for ratio in ratios], math.log1p(tolerance))),
         reached_mde_ratio=decision.reached_mde(ratios, alpha=alpha),
-        baseline=timings["A"],
-        candidate=timings["B"],
+        baseline=timings["baseline"],
+        candidate=timings["candidate"],
         examples_per_slot_count=examples_count,
         passes_per_slot_count=passes,
         dropped_unit_ratio=dropped_ratio(lives),
@@ -122,15 +121,14 @@ def _evidence_path(one: ScenarioComparison, comparison: Comparison) -> EvidenceP
 def _arm_timing(
     scenario: Scenario,
     timed: Sequence[Unit],
-    letter: str,
+    arm: ArmName,
     *,
     passes_count: int,
     examples_count: int,
     tokens_count: int | None,
 ) -> ArmTiming:
-    arm = "baseline" if letter == "A" else "candidate"
-    values_sec = [value for unit in timed for value in slot_values_sec(unit, scenario)[arm]]
-    slots = [(unit, place) for unit in timed for place, owner in enumerate(unit.order) if owner == letter]
+    slots = arm_slots(timed, arm)
+    values_sec = [scenario.value_sec(unit.samples_sec[place]) for unit, place in slots]
     calls_sec = [value for unit, place in slots for value in unit.samples_sec[place]]
     joules = [unit.energy_joule[place] if unit.energy_joule else None for unit, place in slots]
     known_joule = [value for value in joules if value is not None]
@@ -147,7 +145,7 @@ def _arm_timing(
         tokens_per_sec=tokens_count / pass_sec if tokens_count else None,
         joule_per_example=(
             statistics.median(known_joule) / (examples_count * passes_count)
-            if known_joule and scenario.statistic != "sec_per_request"
+            if known_joule and not scenario.is_server
             else None
         ),
         percentiles=percentiles(calls_sec) if scenario.statistic == "p50" else (),
@@ -173,7 +171,3 @@ def _visible(ratios: Sequence[float], *, alpha: float, tolerance: float) -> floa
         return None
     sd_ratio = planning.robust_sd(ratios)
     return planning.visible_effect(sd_ratio=sd_ratio, lives_count=len(ratios), alpha=alpha, tolerance=tolerance)
-
-
-def _bounded_exp(value: float) -> float:
-    return math.exp(min(max(value, -_MAX_LOG), _MAX_LOG))

@@ -56,9 +56,8 @@ def plan_slots(
     slots: dict[ArmName, Slot] = {}
     for name in names:
         ask_slot(arms[name], warm)
-        is_server = scenario.statistic == "sec_per_request"
-        slots[name] = ask_slot(arms[name], warm if is_server else slot_request(scenario, SlotPlan()))
-    if scenario.statistic == "sec_per_request":
+        slots[name] = ask_slot(arms[name], warm if scenario.is_server else slot_request(scenario, SlotPlan()))
+    if scenario.is_server:
         call_sec = statistics.median(slots["baseline"].samples_sec)
         return SlotPlan(1, target_sec or _TARGET_RATIO * call_sec, _START_RATE_RATIO / call_sec)
     fastest_sec = min(sum(slot.samples_sec) for slot in slots.values())

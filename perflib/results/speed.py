@@ -233,11 +233,6 @@ class Comparison(Record):
         peaks = [getattr(pair, arm).peak_rss_bytes for pair in self.processes]
         return max((peak for peak in peaks if peak is not None), default=None)
 
-    def peak_device_bytes(self, arm: Literal["baseline", "candidate"]) -> int | None:
-        """Return the most GPU memory that any process of an arm has held; None where it is not known."""
-        peaks = [getattr(pair, arm).peak_device_bytes for pair in self.processes]
-        return max((peak for peak in peaks if peak is not None), default=None)
-
 
 @dataclasses.dataclass(frozen=True)
 class EvidencePath:
