@@ -17,22 +17,32 @@ from perflib.results import (
     CalibrationCell,
     Candidate,
     Ceilings,
+    Change,
+    ClassResult,
     Comparison,
+    Confidence,
+    Distances,
     Estimate,
     EvidencePath,
+    GapResult,
     Gate,
+    Identity,
     Interval,
+    Invariance,
     Life,
     LifeProcesses,
     LowerBound,
     MetricComparison,
     NoiseStudy,
     OperatorTime,
+    Overlap,
     Percentile,
     Prediction,
+    ProbeResult,
     Process,
     Profile,
     Readings,
+    ReliabilityBin,
     RuleScore,
     ScenarioComparison,
     ScenarioMeasurement,
@@ -215,21 +225,31 @@ def calibration(**change: Any) -> Calibration:
 
 def gate(verdict: Any = "PASS", **change: Any) -> Gate:
     """Return one guardrail."""
-    return dataclasses.replace(
-        Gate("A2", "non-inferiority", verdict, -0.002, 0.01, f"the {verdict} sentence", "house default"), **change
+    one = Gate(
+        id="A2",
+        name="non-inferiority",
+        verdict=verdict,
+        measured=-0.002,
+        low=None,
+        high=None,
+        limit=0.01,
+        warn_limit=None,
+        sentence=f"the {verdict} sentence",
+        source="house default",
     )
+    return dataclasses.replace(one, **change)
 
 
 def validation(*verdicts: Any, gates: tuple[Gate, ...] | None = None, verdict: Any = None) -> Validation:
-    """Return a validation with one gate per verdict."""
+    """Return a validation with one gate per verdict, of answers that were only compared: no texts, no probes."""
     gates = tuple(gate(one) for one in verdicts) if gates is None else gates
     return Validation(
         name="int8",
-        baseline_sha256=SHA,
-        candidate_sha256=SHA,
-        guardrails_sha256=SHA,
         profile="lossy",
+        guardrails_sha256=SHA,
         split_sha256=SHA,
+        seed=0,
+        identity=identity(),
         example_count=872,
         baseline_accuracy_ratio=0.85,
         candidate_accuracy_ratio=0.8443,
@@ -237,11 +257,215 @@ def validation(*verdicts: Any, gates: tuple[Gate, ...] | None = None, verdict: A
         negative_flip_count=9,
         positive_flip_count=4,
         changed_label_count=13,
+        tie_count=1,
+        negative_tie_count=1,
+        relative_negative_flip_ratio=0.08,
+        mcnemar_p=0.267,
+        needed_example_count=922,
         non_finite_count=0,
+        worst_sum_error_ratio=1e-7,
+        cut_ratio=0.0,
+        long_ratio=0.02,
+        distances=None,
+        baseline_confidence=None,
+        candidate_confidence=None,
+        differences=(),
         slices=(part("short"), part("long")),
+        classes=(),
+        gaps=(),
+        probes=(),
+        invariance=(),
+        overlaps=(),
+        churn=None,
+        absent_suites=(),
+        notes=(),
         gates=gates,
         verdict=verdict or "PASS",
     )
+
+
+def full_validation(**change: Any) -> Validation:
+    """Return a validation in which everything was asked and every gate passes."""
+    one = dataclasses.replace(
+        validation(gates=passing_gates()),
+        distances=Distances(0.985, 0.97, 0.004, 0.0008, 0.06, 0.3, 1.2, 0.9987, 25.9),
+        baseline_confidence=confidence(),
+        candidate_confidence=confidence(shift=0.03),
+        differences=(change_of("ece", 0.003, 0.012), change_of("brier", 0.001, 0.007)),
+        slices=(*slices_of_texts(), *margin_slices()),
+        classes=(
+            ClassResult(
+                "negative", 430, change_of("recall", -0.004, 0.012), change_of("rate", -0.002, 0.006), is_gated=True
+            ),
+            ClassResult(
+                "positive", 442, change_of("recall", -0.007, 0.012), change_of("rate", 0.002, 0.006), is_gated=True
+            ),
+        ),
+        gaps=(GapResult("domain", ("tweets", "movies"), change_of("gap", 0.004, 0.011), None),),
+        probes=(
+            probe("typo"),
+            probe("homoglyph", is_gated=False),
+            probe(
+                "gender",
+                suite="counterfactual",
+                probe_count=1200,
+                token_gap_change_ratio=0.002,
+                baseline_mean_gap_ratio=0.011,
+                candidate_mean_gap_ratio=0.012,
+            ),
+            probe("negation", suite="behaviour", probe_count=80),
+        ),
+        invariance=(Invariance("asked again", 1024, 0, 0.0), Invariance("batches of 8", 1024, 1, 0.0004)),
+        overlaps=(Overlap("train", 20_000, 0, 3, ("almost the same",)),),
+        notes=("The candidate was not timed.",),
+    )
+    return dataclasses.replace(one, **change)
+
+
+def identity(**change: Any) -> Identity:
+    """Return one model, one input and one machine throughout."""
+    one = Identity(
+        baseline_sha256=SHA,
+        candidate_sha256=SHA,
+        built_sha256=SHA,
+        timed_baseline_sha256=SHA,
+        timed_candidate_sha256=SHA,
+        baseline_inputs_sha256=SHA,
+        candidate_inputs_sha256=SHA,
+        timed_inputs_sha256=SHA,
+        hardware_class="abc",
+        timed_hardware_class="abc",
+        isa_flags=("avx2", "avx512_vnni"),
+    )
+    return dataclasses.replace(one, **change)
+
+
+def change_of(name: str, estimate: float, half_width: float = 0.01) -> Change:
+    """Return a change with bounds equally far on both sides."""
+    return Change(name, estimate, estimate - half_width, estimate + half_width, 0.95)
+
+
+def confidence(*, shift: float = 0.01) -> Confidence:
+    """Return a model of two classes that is so much more confident than right; the last bin holds most examples."""
+    bins = []
+    for place in range(15):
+        low, high = place / 15, (place + 1) / 15
+        count = 0 if high < 0.5 else 20 * (place - 6) ** 2
+        sure = (low + high) / 2
+        bins.append(ReliabilityBin(low, high, count, sure if count else None, sure - shift if count else None))
+    return Confidence(abs(shift), 0.9 * abs(shift), abs(shift), brier_score=0.21, nll_nat=0.33, bins=tuple(bins))
+
+
+# Gate id -> name, measured, low, high, limit, warn limit: a lossy candidate that keeps every limit.
+_PASSING: dict[str, tuple[str, float, float | None, float | None, float, float | None]] = {
+    "A1": ("accuracy retention", 0.9933, None, None, 0.99, None),
+    "A2": ("non-inferiority", -0.0082, None, None, 0.01, None),
+    "A3-negative": ("negative flips", 0.0061, None, None, 0.01, 0.02),
+    "A3-all": ("all flips", 0.0149, None, None, 0.02, None),
+    "A4-label-loyalty": ("label loyalty", 0.9851, None, None, 0.98, None),
+    "A4-kl-mean": ("mean divergence", 0.0042, None, None, 0.01, None),
+    "A4-kl-p99": ("divergence of the worst hundredth", 0.061, None, None, 0.2, None),
+    "A4-cosine": ("angle of the logits", 0.99871, None, None, 0.99, None),
+    "A5-ece": ("calibration error", -0.0031, -0.012, 0.0072, 0.01, 0.02),
+    "A5-brier": ("Brier score", 0.0011, -0.004, 0.0061, 0.01, None),
+    "A6-recall": ("recall of each class", 0.0068, -0.004, 0.019, 0.02, None),
+    "A6-rate": ("how often each class is the answer", 0.0021, None, None, 0.01, None),
+    "A7-drop": ("accuracy in every slice", 0.0121, None, None, 0.03, None),
+    "A7-bound": ("what no slice can have lost", 0.0384, None, None, 0.05, None),
+    "A7-worst": ("the worst slice", 0.004, None, None, 0.03, None),
+    "A8-gap": ("gap between groups", 0.0043, -0.006, 0.0155, 0.02, None),
+    "A8-odds": ("equalised odds", -0.002, -0.014, 0.0101, 0.02, None),
+    "A9": ("small changes of the text", 0.005, -0.0075, 0.018, 0.01, 0.03),
+    "A10-flips": ("another person, same sentence", 0.0008, -0.001, 0.0031, 0.005, None),
+    "A10-gap": ("another person, probability", 0.002, None, None, 0.01, None),
+    "A10-mean": ("favour of one group", 0.001, None, None, 0.01, None),
+    "A11": ("what the model has to be able to do", 0.0, -0.01, 0.013, 0.02, None),
+    "A12-finite": ("finite answers", 0.0, None, None, 0.0, None),
+    "A12-sums": ("probabilities sum to one", 1.2e-7, None, None, 1e-5, None),
+    "A12-again": ("the same answer again", 0.0, None, None, 0.0, None),
+    "A12-batch": ("other batches", 0.00098, None, None, 0.001, 0.005),
+    "A12-padding": ("more padding", 0.0, None, None, 0.001, 0.005),
+    "A13": ("the model that was timed", 0.0, None, None, 0.0, None),
+    "A14": ("test texts not used before", 0.0, None, None, 0.0, None),
+    "A15": ("the machine that it runs on", 0.0, None, None, 0.0, None),
+    "A16": ("inputs not cut", 0.0, None, None, 0.0, None),
+}
+
+
+def passing_gates(**changes: dict[str, Any]) -> tuple[Gate, ...]:
+    """
+    Return one gate of every id, all of them passed.
+
+    Args:
+        changes: Fields to replace, by id with `_` for `-`: `A5_ece={"verdict": "WARN"}`.
+    """
+    fields = ("name", "measured", "low", "high", "limit", "warn_limit")
+    return tuple(
+        gate(id=key, **dict(zip(fields, row, strict=True)) | changes.get(key.replace("-", "_"), {}))
+        for key, row in _PASSING.items()
+    )
+
+
+def slices_of_texts() -> tuple[SliceResult, ...]:
+    """Return slices of three kinds: gated, too small to judge, and found by a search that looked."""
+    gated: dict[str, Any] = {"is_gated": True}
+    return (
+        flips("negation", "yes", 412, 11, 3, **gated),
+        flips("negation", "no", 460, 6, 7, **gated),
+        flips("domain", "movies", 500, 4, 9, **gated),
+        flips("domain", "tweets", 372, 13, 1, **gated),
+        flips("question", "no", 800, 0, 0, **gated),
+        flips("question", "yes", 18, 2, 0),
+        flips("found by a tree", "negation is yes and length is 24 to 61 tokens", 96, 7, 0, is_exploratory=True),
+    )
+
+
+def margin_slices() -> tuple[SliceResult, ...]:
+    """Return ten parts by the baseline's margin: the less certain it was, the more flips; the last is its surest."""
+    counts = ((9, 6), (3, 2), (2, 1), (1, 1), (0, 1), (1, 0), (0, 0), (0, 0), (0, 0), (0, 0))
+    names = ("01 least sure", *(f"{place:02d}" for place in range(2, 10)), "10 surest")
+    return tuple(
+        flips("baseline margin", name, 87, *pair, is_gated=True) for name, pair in zip(names, counts, strict=True)
+    )
+
+
+def flips(
+    column: str, value: str, example_count: int, negative_count: int, positive_count: int, **change: Any
+) -> SliceResult:
+    """Return a slice with so many flips; a gated one has bounds two standard errors away."""
+    estimate = (positive_count - negative_count) / example_count
+    half = 2 * math.sqrt(negative_count + positive_count + 1) / example_count
+    is_gated = change.get("is_gated", False)
+    return part(
+        value,
+        **{
+            "column": column,
+            "example_count": example_count,
+            "candidate_accuracy_ratio": 0.85 + estimate,
+            "change_ratio": estimate,
+            "change_low_ratio": estimate - 0.8 * half,
+            "negative_flip_count": negative_count,
+            "positive_flip_count": positive_count,
+            "holm_low_ratio": estimate - half if is_gated else None,
+            "holm_high_ratio": estimate + half if is_gated else None,
+            **change,
+        },
+    )
+
+
+def probe(kind: str = "typo", **change: Any) -> ProbeResult:
+    """Return a kind of probe that the candidate fails a little more often."""
+    one = ProbeResult(
+        suite="perturbation",
+        kind=kind,
+        version=1,
+        probe_count=400,
+        baseline_fail_count=12,
+        candidate_fail_count=14,
+        increase=change_of(kind, 0.005, 0.0125),
+        is_gated=True,
+    )
+    return dataclasses.replace(one, **change)
 
 
 def part(value: str, **change: Any) -> SliceResult:

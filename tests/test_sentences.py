@@ -8,8 +8,14 @@ from synthetic_records import (
     baseline,
     build,
     ceilings,
+    change_of,
     comparison,
+    confidence,
+    flips,
+    gate,
+    part,
     prediction,
+    probe,
     profile,
     scenario,
     unbounded,
@@ -17,7 +23,7 @@ from synthetic_records import (
 )
 
 from perflib import sentences
-from perflib.results import Interval
+from perflib.results import Churn, Distances, Interval, SliceResult, Validation
 
 
 @pytest.mark.parametrize(
@@ -84,11 +90,150 @@ def test_a_prediction_is_held_against_the_interval(interval: Interval, word: str
 @pytest.mark.parametrize("verdict", ["PASS", "WARN", "FAIL", "INCONCLUSIVE"])
 def test_quality_tells_the_flips_behind_the_mean(verdict: Any) -> None:
     """Change, bound, both kinds of flips, n and the verdict of the guardrails."""
-    said = sentences.quality_sentence(dataclasses.replace(validation("PASS"), verdict=verdict))
+    said = sentences.quality_sentence(validation(verdict, verdict=verdict))
 
     assert said == (
         "Accuracy changes by −0.57 pp (95 % sure: no worse than −1.36 pp). Behind that, 9 answers became wrong and 4 "
-        f"right, of 872. Guardrails: {verdict}."
+        f"right, of 872. Guardrails: {verdict} (1 {verdict})."
+    )
+
+
+def test_the_gates_are_counted_by_their_verdicts() -> None:
+    """From the best verdict to the worst, without those that no gate has; what was waived keeps its verdict."""
+    mixed = validation("FAIL", "PASS", "INCONCLUSIVE", "PASS", "WARN", "PASS", verdict="FAIL")
+    waived = validation(gates=(gate("FAIL", waiver="Ada"), gate("INCONCLUSIVE", waiver="Bo"), gate()), verdict="WARN")
+
+    assert sentences.quality_sentence(mixed).endswith(" FAIL (3 PASS, 1 WARN, 1 INCONCLUSIVE, 1 FAIL).")
+    assert sentences.quality_sentence(waived).endswith(" WARN (1 PASS, 1 INCONCLUSIVE, 1 FAIL, 2 waived).")
+
+
+def test_many_examples_are_told_with_their_thousands() -> None:
+    """The n is as readable as the rest."""
+    found = dataclasses.replace(validation("PASS"), example_count=12_345)
+
+    assert "of 12,345." in sentences.quality_sentence(found)
+
+
+def with_slices(*slices: SliceResult) -> Validation:
+    """Return a validation of these slices."""
+    return dataclasses.replace(validation("PASS"), slices=slices)
+
+
+def tweets(high_ratio: float | None) -> SliceResult:
+    """Return the slice that lost most of those that are judged."""
+    return part(
+        "tweets",
+        column="domain",
+        change_ratio=-0.03,
+        holm_low_ratio=-0.055,
+        holm_high_ratio=high_ratio,
+        is_gated=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("high_ratio", "said"),
+    [
+        (-0.005, ", −3.00 pp [−5.50 pp, −0.50 pp], and that is shown to be real"),
+        (0.0, ", −3.00 pp [−5.50 pp, 0.00 pp], and that is not shown to be real"),
+        (0.005, ", −3.00 pp [−5.50 pp, +0.50 pp], and that is not shown to be real"),
+    ],
+)
+def test_the_worst_slice_is_named_and_doubted_where_its_bound_reaches_zero(high_ratio: float, said: str) -> None:
+    """Small slices and what a search found are not it, however bad they look; small ones are counted."""
+    found = with_slices(
+        flips("domain", "movies", 500, 2, 0, is_gated=True),
+        tweets(high_ratio),
+        flips("question", "yes", 18, 9, 0),
+        flips("truncated", "yes", 3, 3, 0),
+        flips("found by a tree", "negation is yes", 96, 40, 0, is_exploratory=True),
+    )
+
+    assert sentences.slices_sentence(found) == (
+        f"Slices judged: 2. domain = tweets has the lowest change of accuracy{said}. Too small to judge: 2."
+    )
+
+
+def test_where_no_slice_is_too_small_none_is_mentioned() -> None:
+    """Exploratory slices are not counted as small."""
+    found = with_slices(tweets(-0.005), flips("found by a tree", "x", 96, 40, 0, is_exploratory=True))
+
+    assert sentences.slices_sentence(found).endswith("[−5.50 pp, −0.50 pp], and that is shown to be real.")
+
+
+def test_without_a_slice_to_judge_that_is_said() -> None:
+    """Nothing is called fine because nothing could be judged."""
+    found = with_slices(
+        flips("question", "yes", 18, 9, 0),
+        flips("question", "no", 20, 0, 0),
+        flips("found by a tree", "x", 96, 40, 0, is_exploratory=True),
+    )
+
+    assert sentences.slices_sentence(found) == "None of the slices (2) has enough examples to be judged."
+
+
+def with_confidence(**change: Any) -> Validation:
+    """Return a validation in which the calibration error doubled."""
+    fields: dict[str, Any] = {
+        "baseline_confidence": confidence(shift=0.012),
+        "candidate_confidence": confidence(shift=0.024),
+        "differences": (change_of("brier", 0.5), change_of("ece", 0.012, 0.02)),
+    }
+    return dataclasses.replace(validation("PASS"), **fields | change)
+
+
+def test_the_calibration_error_is_told_before_and_after() -> None:
+    """Both levels, their difference and its bounds; the Brier score is another number."""
+    assert sentences.confidence_sentence(with_confidence()) == (
+        "The expected calibration error goes from 1.2 % to 2.4 % (+1.20 pp [−0.80 pp, +3.20 pp])."
+    )
+
+
+@pytest.mark.parametrize("field", ["baseline_confidence", "candidate_confidence", "differences"])
+def test_without_numbers_confidence_is_not_judged(field: str) -> None:
+    """Answers that are no numbers leave any of the three out."""
+    found = with_confidence(**{field: () if field == "differences" else None})
+
+    assert sentences.confidence_sentence(found) == "Some answers are no numbers, so confidence cannot be judged."
+
+
+def test_the_worst_kind_of_probe_is_named() -> None:
+    """Of those that are judged, whatever their suite; n is that of all of them, and its own."""
+    probes = (
+        probe("typo", increase=change_of("typo", 0.005, 0.0125)),
+        probe("homoglyph", increase=change_of("homoglyph", 0.3), is_gated=False),
+        probe("gender", suite="counterfactual", probe_count=1200, increase=change_of("gender", 0.0075, 0.005)),
+        probe("negation", suite="behaviour", probe_count=80, increase=change_of("negation", -0.02)),
+    )
+
+    assert sentences.probes_sentence(dataclasses.replace(validation("PASS"), probes=probes)) == (
+        "Of 1,680 probes of 3 kinds, failures change most for the worse in gender, by +0.75 pp [+0.25 pp, +1.25 pp] "
+        "(1,200 probes)."
+    )
+
+
+def test_without_probes_that_is_said() -> None:
+    """A workload of pixels has none."""
+    assert sentences.probes_sentence(validation("PASS")) == "No kind of probe has enough of them to be judged."
+
+
+def test_the_churn_is_told_with_its_n() -> None:
+    """Wrong and both ways are two numbers; the workload is named."""
+    churn = Churn(
+        workload="sentiment-minilm",
+        baseline_sha256="a",
+        retrained_sha256="b",
+        split_sha256="c",
+        example_count=5_800,
+        negative_flip_ratio=0.0214,
+        flips_ratio=0.0436,
+        distances=Distances(0.95, 0.9, 0.02, 0.01, 0.3, 0.5, 1.0, 0.97, 12.0),
+        worst_perturbation_increase_ratio=0.011,
+    )
+
+    assert sentences.churn_sentence(churn) == (
+        "Training sentiment-minilm again with another seed turns 2.14 % of 5,800 answers wrong and changes 4.36 % "
+        "between right and wrong."
     )
 
 

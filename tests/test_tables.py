@@ -3,7 +3,9 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from typing import Any
 
+import matplotlib as mpl
 import pytest
 from synthetic_records import (
     baseline,
@@ -11,9 +13,12 @@ from synthetic_records import (
     candidate,
     ceilings,
     comparison,
+    flips,
+    full_validation,
     gate,
     metric,
     part,
+    probe,
     profile,
     scenario,
     timing,
@@ -23,6 +28,8 @@ from synthetic_records import (
 
 from perflib import machine, tables
 from perflib.results import Interval, Percentile
+
+mpl.use("Agg")
 
 ATTACK = "<script>alert(1)</script>\"'&"
 
@@ -58,6 +65,23 @@ class Cells(HTMLParser):
             self.rows[-1][-1] += data
 
 
+WORDS_OF_AN_EXEMPLAR = ("id", "text", "label", "baseline_label", "candidate_label", "direction", "slices")
+
+
+def exemplar(**change: Any) -> dict[str, Any]:
+    """Return one answer that changed."""
+    return {
+        "id": "test-17",
+        "text": "not bad at all",
+        "label": "positive",
+        "baseline_label": "positive",
+        "candidate_label": "negative",
+        "divergence_nat": 0.6931,
+        "direction": "became wrong",
+        "slices": ["negation: yes", "domain: tweets"],
+    } | change
+
+
 def all_tables() -> dict[str, str]:
     """Draw every table with hostile text wherever a text can come from outside."""
     card = dataclasses.replace(
@@ -70,7 +94,7 @@ def all_tables() -> dict[str, str]:
         versions={ATTACK: ATTACK},
     )
     operators = tuple(dataclasses.replace(row, operator=ATTACK) for row in profile().operators)
-    bad_gate = gate(name=ATTACK, sentence=ATTACK, source=ATTACK, id=ATTACK)
+    bad_gate = gate(name=ATTACK, sentence=ATTACK, source=ATTACK, id=ATTACK, waiver=ATTACK)
     return {
         "machine": tables.machine_table(card),
         "ceilings": tables.ceilings_table(ceilings(int8_op_per_sec=None)),
@@ -82,7 +106,11 @@ def all_tables() -> dict[str, str]:
         "metrics": tables.metrics_table(comparison(metrics=(metric(ATTACK),))),
         "no metrics": tables.metrics_table(comparison(metrics=())),
         "gates": tables.gates_table(dataclasses.replace(validation(gates=(bad_gate,)), profile=ATTACK)),
-        "slices": tables.slices_table([part(ATTACK)]),
+        "slices": tables.slices_table([part(ATTACK, column=ATTACK)]),
+        "probes": tables.probes_table(full_validation(probes=(probe(ATTACK),))),
+        "no probes": tables.probes_table(validation("PASS")),
+        "exemplars": tables.exemplars_table([exemplar(**dict.fromkeys(WORDS_OF_AN_EXEMPLAR, ATTACK))]),
+        "no exemplars": tables.exemplars_table([]),
         "summary": tables.summary_table([candidate(ATTACK)], baseline(unit=ATTACK), caption=ATTACK),
         "empty": tables.summary_table([], None, caption="nothing"),
     }
@@ -217,3 +245,98 @@ def test_metrics_stand_with_interval_evidence_and_finding() -> None:
     assert cells.rows[1] == ["peak_rss_bytes", "0.5× [0.45, 0.55]", "64.0", "below 0.01", "less"]
     assert cells.rows[2] == ["load_sec", "1.01×", "0.5", "over 100,000", "more"]
     assert "their number, 2 " in cells.caption
+
+
+def test_a_gate_stands_with_what_was_found_and_who_set_its_limit() -> None:
+    """What only warns says up to where; a waiver follows the reason; those that pass can be left out."""
+    gates = (
+        gate("WARN", id="A5-ece", measured=0.0123, low=0.004, high=0.019, limit=0.01, warn_limit=0.02),
+        gate(id="A2", measured=-0.002, low=None, high=None),
+        gate("FAIL", id="A9", measured=0.05, low=0.01, high=None, limit=0.01, waiver="A. Person, until May"),
+        gate("INCONCLUSIVE", id="A13", measured=None, limit=0.0),
+    )
+    rows = Cells(tables.gates_table(validation(gates=gates))).rows
+
+    assert rows[0] == ["gate", "verdict", "what was found", "limit set by"]
+    assert rows[1] == ["A5-ece non-inferiority", "WARN", "the WARN sentence", "house default, warns to 2 pp"]
+    assert rows[2] == ["A2 non-inferiority", "PASS", "the PASS sentence", "house default"]
+    assert rows[3][2] == "the FAIL sentence Waived: A. Person, until May"
+    assert rows[4][1] == "INCONCLUSIVE"
+    open_only = Cells(tables.gates_table(validation(gates=gates), is_open_only=True)).rows
+    assert open_only == [rows[0], rows[1], *rows[3:]]
+
+
+def test_a_slice_stands_with_its_flips_and_why_it_is_judged() -> None:
+    """Gated ones have bounds that pay for the number of slices, the others say why they are not judged."""
+    slices = [
+        flips("negation", "yes", 1412, 11, 3, is_gated=True, holm_low_ratio=-0.04, holm_high_ratio=0.001),
+        flips("question", "yes", 18, 2, 0),
+        flips("found by a tree", "negation is yes", 96, 7, 0, is_exploratory=True),
+    ]
+    rows = Cells(tables.slices_table(slices)).rows[1:]
+
+    assert rows[0][:2] == ["negation: yes", "1,412"]
+    assert rows[0][4:7] == ["11", "3", "−0.57 pp"]
+    assert rows[0][8:] == ["[−4.00 pp, +0.10 pp]", "yes"]
+    assert rows[1][8:] == ["–", "no: too small to judge"]
+    assert rows[2][9] == "no: found by a search that saw the answers"
+
+
+def test_a_probe_stands_with_both_failure_rates_and_the_increase() -> None:
+    """Counts with their shares, bounds of the increase, and whether it is judged; a suite of nothing has no share."""
+    cells = Cells(tables.probes_table(full_validation(probes=(probe(), probe("none", probe_count=0, is_gated=False)))))
+
+    assert cells.rows[1] == [
+        *("perturbation", "typo (version 1)", "400", "12 (3.0 %)", "14 (3.5 %)"),
+        *("+0.50 pp [−0.75 pp, +1.75 pp]", "yes"),
+    ]
+    assert cells.rows[2][2:5] == ["0", "12", "14"]
+    assert cells.rows[2][6] == "no: only reported"
+    assert "2 kinds" in cells.caption
+
+
+def test_exemplars_are_capped_and_counted() -> None:
+    """Twenty rows in the file's order; the caption says how many there are."""
+    some, all_of_them, none = (
+        Cells(tables.exemplars_table([exemplar(id=f"test-{place}") for place in range(count)])) for count in (21, 20, 0)
+    )
+
+    assert [row[0] for row in some.rows[1:]] == [f"test-{place}" for place in range(20)]
+    assert some.caption == "Answers that changed: 21 in the file, the first 20 of them here."
+    assert all_of_them.caption == "Answers that changed: 20 in the file, all of them here."
+    assert none.caption == "No answer changed; the file is empty."
+    assert some.rows[1][1:] == [
+        *(
+            "not bad at all",
+            "positive",
+            "positive",
+            "negative",
+            "0.693",
+            "became wrong",
+            "negation: yes; domain: tweets",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 199 + "…"),
+        ("one\n\ttwo", "one two"),
+        ("\u202edesrever\u202c", "desrever"),
+        ("café 🎉", "café 🎉"),
+    ],
+)
+def test_a_text_cannot_leave_its_cell(text: str, shown: str) -> None:
+    """Two hundred characters at most, on one line, and nothing that turns the direction of what stands beside."""
+    assert Cells(tables.exemplars_table([exemplar(text=text)])).rows[1][1] == shown
+
+
+@pytest.mark.parametrize(
+    ("divergence_nat", "shown"),
+    [(0.001, "0.001"), (0.0009, "<0.001"), (0.0, "<0.001"), (27.63, "27.630"), (None, "–"), (float("nan"), "–")],
+)
+def test_a_divergence_is_written_without_exponent(divergence_nat: float | None, shown: str) -> None:
+    """An answer that is no number has none."""
+    assert Cells(tables.exemplars_table([exemplar(divergence_nat=divergence_nat)])).rows[1][5] == shown

@@ -1,0 +1,47 @@
+"""
+Computed conclusions: one sentence per result, with its values, its uncertainty and its n.
+
+Notebooks and the report show these; nobody types a number into prose.
+"""
+
+from perflib.sentences.answers import (
+    churn_sentence,
+    confidence_sentence,
+    probes_sentence,
+    quality_sentence,
+    slices_sentence,
+)
+from perflib.sentences.model import (
+    MATRIX_OPERATORS,
+    baseline_sentence,
+    build_sentence,
+    ceilings_sentence,
+    distance_sentence,
+    matrix_sentence,
+    profile_sentence,
+    reach_sentence,
+)
+from perflib.sentences.speed import comparison_sentence, prediction_sentence, speed_sentence
+from perflib.sentences.study import calibration_sentence, noise_sentence, rules_sentence
+
+__all__ = [
+    "MATRIX_OPERATORS",
+    "baseline_sentence",
+    "build_sentence",
+    "calibration_sentence",
+    "ceilings_sentence",
+    "churn_sentence",
+    "comparison_sentence",
+    "confidence_sentence",
+    "distance_sentence",
+    "matrix_sentence",
+    "noise_sentence",
+    "prediction_sentence",
+    "probes_sentence",
+    "profile_sentence",
+    "quality_sentence",
+    "reach_sentence",
+    "rules_sentence",
+    "slices_sentence",
+    "speed_sentence",
+]

@@ -1,0 +1,30 @@
+"""
+Tables for people: HTML with a caption, scoped headers, one unit per column and the baseline's row marked.
+
+Speed never stands without quality beside it. Every text from a model, a file or a person is escaped.
+"""
+
+from perflib.tables.answers import exemplars_table, probes_table, slices_table
+from perflib.tables.gates import gates_table
+from perflib.tables.markup import pill, table
+from perflib.tables.model import baseline_table, ceilings_table, machine_table, operators_table
+from perflib.tables.speed import comparison_table, metrics_table, timings_table
+from perflib.tables.summary import reasons_list, summary_table
+
+__all__ = [
+    "baseline_table",
+    "ceilings_table",
+    "comparison_table",
+    "exemplars_table",
+    "gates_table",
+    "machine_table",
+    "metrics_table",
+    "operators_table",
+    "pill",
+    "probes_table",
+    "reasons_list",
+    "slices_table",
+    "summary_table",
+    "table",
+    "timings_table",
+]
