@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import pytest
@@ -14,16 +14,24 @@ from synthetic_records import (
     candidate,
     ceilings,
     comparison,
+    confidence,
     evidence_path,
+    flips,
+    full_validation,
+    gate,
+    margin_slices,
     noise_study,
     part,
+    passing_gates,
     profile,
     scenario,
+    slices_of_texts,
     unbounded,
+    validation,
 )
 
 from perflib import plots
-from perflib.results import Comparison, Estimate, Interval, LowerBound
+from perflib.results import Comparison, Estimate, Gate, Interval, LowerBound
 
 mpl.use("Agg")
 
@@ -31,6 +39,31 @@ LONG_NAME = "int8-weights-and-activations-smoothquant-per-channel-openvino-batch
 SLOWER, SAME = evidence_path([0.2, 0.21] * 3, "offline"), evidence_path([0.003, 0.004] * 4)
 ONE = evidence_path([-0.1])
 SUMMARY = [candidate(), candidate("bf16", "undecided", offline_throughput_speedup_ratio=Estimate(1.1, None, None))]
+MIXED_GATES = passing_gates(
+    A1={"measured": 0.9871, "verdict": "FAIL"},
+    A2={"measured": -0.0136, "verdict": "INCONCLUSIVE"},
+    A3_negative={"measured": 0.0131, "verdict": "WARN"},
+    A6_recall={"measured": None, "low": None, "high": None, "verdict": "INCONCLUSIVE"},
+    A7_drop={"measured": 0.0583, "low": 0.011, "high": 0.104, "verdict": "FAIL", "waiver": "A. Person, until May"},
+    A9={"measured": 0.0125, "low": -0.05, "high": 0.07, "verdict": "INCONCLUSIVE", "waiver": "A. Person, until May"},
+    A12_again={"measured": 0.0003, "verdict": "FAIL"},
+)
+EXTREME_GATES = (
+    *passing_gates(
+        A1={"measured": 0.0, "verdict": "FAIL"},
+        A2={"measured": -1.0, "verdict": "FAIL"},
+        A4_kl_mean={"measured": 27.63102, "verdict": "FAIL"},
+        A4_kl_p99={"measured": 3e-9},
+        A5_brier={"measured": -1.4, "low": -1.6, "high": -1.2},
+        A8_gap={"measured": 0.5, "low": -1.0, "high": 1.0, "verdict": "INCONCLUSIVE", "name": LONG_NAME},
+        A12_finite={"measured": 1_234_567.0, "verdict": "FAIL", "waiver": "A. Person, until May"},
+    ),
+    gate(id="B1-own", name="a gate of our own", measured=3.25, limit=5.0),
+)
+MANY_SLICES = (
+    *(flips(f"column {i % 7}", f"value {i}", 1000 + i, (7 * i) % 13, (5 * i) % 7, is_gated=True) for i in range(40)),
+    *slices_of_texts(),
+)
 FIGURES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "operators": lambda: plots.plot_operators(profile()),
     "latency": lambda: plots.plot_latency(baseline()),
@@ -40,6 +73,29 @@ FIGURES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "slices of two": lambda: plots.plot_slices([part("short"), part("long")], has_candidate=True),
     "one slice, all right": lambda: plots.plot_slices(
         [part("only", baseline_accuracy_ratio=1.0, candidate_accuracy_ratio=1.0)], has_candidate=True
+    ),
+    "slices of several columns": lambda: plots.plot_slices(full_validation().slices, has_candidate=True),
+    "slices of several columns, baseline": lambda: plots.plot_slices(full_validation().slices, has_candidate=False),
+    "gates": lambda: plots.plot_gate_board(full_validation()),
+    "gates, mixed": lambda: plots.plot_gate_board(full_validation(gates=MIXED_GATES)),
+    "gates, extreme": lambda: plots.plot_gate_board(full_validation(gates=EXTREME_GATES)),
+    "gates, only one": lambda: plots.plot_gate_board(validation("WARN")),
+    "flips by slice": lambda: plots.plot_flips_by_slice(full_validation()),
+    "flips by slice, many": lambda: plots.plot_flips_by_slice(full_validation(slices=MANY_SLICES)),
+    "flips by slice, all wrong": lambda: plots.plot_flips_by_slice(
+        full_validation(slices=(flips(LONG_NAME, LONG_NAME, 60, 60, 0, is_gated=True),))
+    ),
+    "reliability": lambda: plots.plot_reliability(full_validation()),
+    "reliability, far off": lambda: plots.plot_reliability(
+        full_validation(
+            name=LONG_NAME,
+            baseline_confidence=confidence(shift=-0.05),
+            candidate_confidence=confidence(shift=0.3),
+        )
+    ),
+    "flips by margin": lambda: plots.plot_confidence_flips(full_validation()),
+    "flips by margin, none": lambda: plots.plot_confidence_flips(
+        full_validation(slices=(flips("baseline margin", "all alike", 500, 0, 0),))
     ),
     "lives": lambda: plots.plot_lives([evidence_path()], name="int8"),
     "lives, three scenarios": lambda: plots.plot_lives([evidence_path(), SLOWER, SAME], name=LONG_NAME),
@@ -295,6 +351,273 @@ def test_an_empty_study_is_one_sentence() -> None:
     """No rule was tried, nothing was compared."""
     assert "nothing to draw" in words_of(plots.plot_rules(noise_study(scores=())))
     assert "nothing to draw" in words_of(plots.plot_calibration(calibration(cells=())))
+
+
+def board(*gates: Gate) -> Any:
+    """Draw a board of these gates, the only figure that is open."""
+    plt.close("all")
+    return plots.plot_gate_board(validation(gates=gates))[1]
+
+
+def marks(ax: Any) -> list[tuple[float, str, str]]:
+    """Return place, marker and colour of every gate that was measured, from the top."""
+    found = [line for line in ax.lines if line.get_marker() in ("o", "^", "X", "D")]
+    return [(line.get_xdata()[0], str(line.get_marker()), str(line.get_color())) for line in found]
+
+
+def words_of_row(ax: Any, row: int) -> list[str]:
+    """Return what is written beside a row of the board: measured, allowed, verdict."""
+    return [text.get_text() for text in ax.figure.axes[1].texts[3 * row : 3 * row + 3]]
+
+
+@pytest.mark.parametrize(
+    ("gate_id", "measured", "limit", "place"),
+    [
+        ("A1", 0.99, 0.99, 1.0),
+        ("A1", 1.0, 0.99, 0.0),
+        ("A1", 1.005, 0.99, -0.5),
+        ("A2", -0.01, 0.01, 1.0),
+        ("A2", 0.005, 0.01, -0.5),
+        ("A3-all", 0.01, 0.02, 0.5),
+        ("A4-label-loyalty", 0.99, 0.98, 0.5),
+        ("A4-cosine", 0.985, 0.99, 1.5),
+        ("A4-kl-mean", 0.02, 0.01, 2.0),
+        ("A5-ece", -0.005, 0.01, -0.5),
+        ("A7-bound", 0.025, 0.05, 0.5),
+        ("A12-finite", 0.0, 0.0, 0.0),
+        ("A13", 1.0, 0.0, 2.5),
+        ("A9", 0.025, 0.01, 2.5),
+        ("A9", 0.03, 0.01, 2.5),
+        ("A9", -0.03, 0.01, -1.0),
+        ("A1", 0.9, 1.0, 2.5),
+    ],
+)
+def test_a_gate_stands_where_its_harm_is_in_limits(gate_id: str, measured: float, limit: float, place: float) -> None:
+    """0 is no change and 1 the limit, whichever way the gate counts; a limit of nothing is kept or far exceeded."""
+    assert marks(board(gate(id=gate_id, measured=measured, limit=limit)))[0][0] == pytest.approx(place)
+
+
+def arrows(ax: Any) -> list[str]:
+    """Return the arrows of a board."""
+    return [str(line.get_marker()) for line in ax.lines if line.get_marker() in ("<", ">")]
+
+
+def test_only_what_lies_beyond_the_axis_has_an_arrow() -> None:
+    """Exactly at the cut there is none."""
+    at_border, beyond, far_better = (gate(id="A9", measured=value) for value in (0.025, 0.02501, -0.011))
+
+    assert arrows(board(at_border)) == []
+    assert arrows(board(beyond)) == [">"]
+    assert arrows(board(far_better)) == ["<"]
+
+
+def test_every_verdict_has_a_shape_and_a_colour_of_its_own() -> None:
+    """Whoever cannot tell the colours apart sees the shapes."""
+    found = marks(board(gate("PASS"), gate("WARN"), gate("FAIL"), gate("INCONCLUSIVE")))
+
+    assert len({marker for _, marker, _ in found}) == 4
+    assert len({colour for _, _, colour in found}) == 4
+
+
+def test_gates_stand_in_the_order_of_their_numbers() -> None:
+    """A2 comes before A10, gates of one number stay in the file's order, our own come last."""
+    ids = ("B1-own", "A12-sums", "A10-gap", "A2", "A12-again", "A1")
+    labels = board(*(gate(id=one, name=one) for one in ids)).get_yticklabels()
+
+    assert [label.get_text().split("  ")[1] for label in labels] == [
+        *("A1", "A2", "A10-gap", "A12-sums", "A12-again", "B1-own")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"id": "A1", "measured": 0.98714, "limit": 0.99}, ["98.71 %", "≥ 99 %"]),
+        ({"id": "A1", "measured": 0.98714, "limit": 0.999}, ["98.71 %", "≥ 99.9 %"]),
+        ({"id": "A2", "measured": -0.0136, "limit": 0.002}, ["−1.36 pp", "> −0.2 pp"]),
+        ({"id": "A3-negative", "measured": 0.0103, "limit": 0.01}, ["1.03 %", "≤ 1 %"]),
+        ({"id": "A4-kl-mean", "measured": 0.00421, "limit": 0.01}, ["0.00421 nat", "≤ 0.01 nat"]),
+        ({"id": "A4-kl-p99", "measured": 3e-7, "limit": 1e-5}, ["<0.00001 nat", "≤ 0.00001 nat"]),
+        ({"id": "A4-cosine", "measured": 0.99987, "limit": 0.99}, ["0.99987", "≥ 0.99"]),
+        ({"id": "A5-brier", "measured": -0.0011, "limit": 0.01}, ["−0.0011", "≤ 0.01"]),
+        ({"id": "A7-drop", "measured": 0.0312, "limit": 0.03}, ["+3.12 pp", "≤ 3 pp"]),
+        ({"id": "A12-batch", "measured": 0.00049, "limit": 0.001}, ["0.05 %", "≤ 0.1 %"]),
+        ({"id": "A12-finite", "measured": 1234.0, "limit": 0.0}, ["1,234", "≤ 0"]),
+        ({"id": "A13", "measured": None, "limit": 0.0}, ["–", "≤ 0"]),
+    ],
+)
+def test_numbers_stand_beside_the_board_in_their_own_units(change: dict[str, Any], words: list[str]) -> None:
+    """Percent, points, nat or counts, and on which side of the limit they may lie."""
+    assert words_of_row(board(gate(**change)), 0) == [*words, "PASS"]
+
+
+def test_what_was_not_measured_says_so() -> None:
+    """There is no mark, and words in its place."""
+    ax = board(gate("INCONCLUSIVE", measured=None), gate())
+
+    assert len(marks(ax)) == 1
+    assert [text.get_text() for text in ax.texts].count("not measured") == 1
+
+
+def test_a_waived_gate_keeps_its_verdict_and_is_marked() -> None:
+    """Beside the row, in the title and in words."""
+    drawn = plots.plot_gate_board(validation(gates=(gate("FAIL", waiver="A. Person"), gate("FAIL", id="A9"))))
+    ax = drawn[1]
+
+    assert words_of_row(ax, 0)[2] == "FAIL, waived"
+    assert words_of_row(ax, 1)[2] == "FAIL"
+    assert ax.get_title(loc="left") == "2 of 2 gates failed: A2 (waived), A9"
+    assert "A2 non-inferiority FAIL, waived, −0.20 pp, > −1 pp is allowed" in words_of(drawn)
+
+
+def test_the_title_of_the_board_names_the_worst() -> None:
+    """What failed first, then only counts; without a failure what is not decided; else all passed."""
+    warned, undecided = gate("WARN", id="A9"), gate("INCONCLUSIVE")
+
+    assert titles("gates") == ["31 of 31 gates passed"]
+    assert titles("gates, mixed") == ["3 of 31 gates failed: A1, A7-drop (waived), A12-again, 3 not decided, 1 warned"]
+    assert titles("gates, extreme")[0].startswith("4 of 32 gates failed: A1, A2, A4-kl-mean and 1 other, 1 not")
+    assert board(warned, undecided, gate()).get_title(loc="left") == "1 of 3 gates not decided: A2, 1 warned"
+    assert board(warned, gate()).get_title(loc="left") == "1 of 2 gates warned: A9"
+
+
+def ticks_at(ax: Any) -> list[float]:
+    """Return where bounds end and warnings do."""
+    return [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "|"]
+
+
+def test_bounds_end_within_the_axis_or_run_to_its_edge() -> None:
+    """A mark at each bound, none where the bound or the limit of warnings is cut off."""
+    ax = board(gate(id="A9", measured=0.005, low=-0.05, high=0.02, limit=0.01, warn_limit=0.03))
+    (bounds,) = [one for one in ax.collections if len(one.get_paths()) == 1 and one.get_linewidths()[0] == 1]
+
+    assert ticks_at(ax) == [2.0]
+    assert bounds.get_paths()[0].vertices[:, 0].tolist() == [-1.0, 2.0]
+    assert ticks_at(board(gate(id="A3-all", measured=0.0, limit=0.01, warn_limit=0.02))) == [2.0]
+
+
+def test_the_board_counts_harm_as_the_gates_do() -> None:
+    """Judged by the real rules, a record that is good in much and bad in much passes left of the limit, fails right."""
+    from perflib.validation.gates import Limit, judge
+
+    limits = {one.id: Limit(one.limit, one.source, one.warn_limit) for one in passing_gates()}
+    worse = full_validation(
+        candidate_accuracy_ratio=0.80,
+        accuracy_change_ratio=Interval(-0.05, -0.06, None, 0.95),
+        negative_flip_count=50,
+        slices=(flips("negation", "yes", 412, 40, 1, is_gated=True),),
+        non_finite_count=2,
+    )
+    judged = [one for found in (full_validation(), worse) for one in judge(found, {"lossy": limits}).gates]
+    measured = [one for one in judged if one.measured is not None]
+    places = [marks(board(one))[0][0] for one in measured]
+    passed, failed = (
+        {one.id: place for one, place in zip(measured, places, strict=True) if one.verdict == verdict}
+        for verdict in ("PASS", "FAIL")
+    )
+
+    assert len(passed) > 20
+    assert {"A1", "A2", "A3-negative", "A7-drop", "A7-bound", "A12-finite"} <= set(failed)
+    assert max(passed.values()) <= 1
+    assert min(failed.values()) > 1
+
+
+def test_without_gates_the_board_is_one_sentence() -> None:
+    """Nothing was checked."""
+    assert "nothing to draw" in words_of(plots.plot_gate_board(validation()))
+
+
+def shown_slices(ax: Axes) -> list[str]:
+    """Return the names beside the rows, without their sizes."""
+    return [label.get_text().split(" (n = ")[0] for label in ax.get_yticklabels()]
+
+
+def test_flips_are_ranked_by_their_share_and_the_title_names_the_largest_net_loss() -> None:
+    """Slices that are too small are left out; what a search found is marked, lighter and never in the title."""
+    found = full_validation(slices=slices_of_texts())
+    _, ax = plots.plot_flips_by_slice(found)
+    bars = cast(Any, ax.patches)
+    lost, won = bars[0:12:2], bars[1:12:2]
+
+    assert shown_slices(ax) == [
+        "† negation is yes and length is 24 to…",
+        *("domain: tweets", "negation: yes", "negation: no", "domain: movies", "question: no"),
+    ]
+    assert [bar.get_width() for bar in lost[:3]] == pytest.approx([-100 * 7 / 96, -100 * 13 / 372, -100 * 11 / 412])
+    assert [bar.get_width() for bar in won[:3]] == pytest.approx([0, 100 / 372, 300 / 412])
+    assert [bar.get_alpha() for bar in lost[:2]] == [0.4, 1.0]
+    assert ax.get_title(loc="left").replace("\n", " ") == (
+        "domain: tweets loses most: −3.23 pp net, 13 became wrong and 1 right"
+    )
+    assert "† found by a search" in ax.get_xlabel()
+
+
+def test_the_largest_net_loss_is_shown_even_if_others_flip_more() -> None:
+    """One row of two is its own; the most flips take the other."""
+    quiet = [flips("a", str(i), 100, 10 + i, 10 + i, is_gated=True) for i in range(5)]
+    _, ax = plots.plot_flips_by_slice(full_validation(slices=(*quiet, flips("b", "loss", 100, 3, 0, is_gated=True))), 2)
+
+    assert shown_slices(ax) == ["a: 4", "b: loss"]
+    assert ax.get_title(loc="left").startswith("b: loss loses most: −3.00 pp net")
+    assert "search" not in ax.get_xlabel()
+
+
+def test_slices_that_only_gain_are_told_so() -> None:
+    """As many right as wrong is no loss; with no slice to judge there is one sentence."""
+    even = flips("a", "x", 100, 2, 2, is_gated=True)
+    small = flips("a", "x", 10, 2, 0)
+
+    assert plots.plot_flips_by_slice(full_validation(slices=(even,)))[1].get_title(loc="left") == (
+        "No slice loses more answers than it gains"
+    )
+    assert "nothing to draw" in words_of(plots.plot_flips_by_slice(full_validation(slices=(small,))))
+
+
+def test_slices_of_several_columns_say_which() -> None:
+    """`yes` alone could be anything; of one column the value is enough."""
+    assert shown_slices(FIGURES["slices of several columns"]()[1])[0] == "negation: yes"
+    assert titles("slices of several columns") == ["question: yes loses most: −11.11 pp"]
+    assert shown_slices(FIGURES["slices"]()[1]) == ["short", "long"]
+
+
+def test_reliability_draws_accuracy_gap_and_count_of_every_bin() -> None:
+    """Three bars for each of the eight bins that have examples, in both panels; the titles give both errors."""
+    figure, (before, after) = FIGURES["reliability"]()
+    accuracy, gap, count = after.patches[-3:]
+
+    assert titles("reliability") == ["baseline: ECE 1.00 %", "int8: ECE 3.00 %"]
+    assert len(before.patches) == len(after.patches) == 3 * 8
+    assert accuracy.get_height() == pytest.approx(100 * (14.5 / 15 - 0.03))
+    assert (gap.get_y(), gap.get_height()) == pytest.approx((accuracy.get_height(), 3.0))
+    assert count.get_height() == pytest.approx(18)
+    assert after.patches[-4].get_height() == pytest.approx(18 * 49 / 64)
+    assert "up to 1,280 in a bin" in before.get_xlabel()
+    assert "94 % right at 97 % (n = 1,280)" in figure.get_label()
+
+
+@pytest.mark.parametrize("arm", ["baseline_confidence", "candidate_confidence"])
+def test_without_confidence_there_is_one_sentence(arm: str) -> None:
+    """One model whose answers are not finite is enough."""
+    assert "cannot be drawn" in words_of(plots.plot_reliability(full_validation(**{arm: None})))
+
+
+def test_flips_by_margin_go_from_least_to_most_sure() -> None:
+    """Wrong below right, as shares of the part; the title counts all flips, whatever the order of the record."""
+    found = full_validation(slices=(*slices_of_texts(), *margin_slices()[::-1]))
+    drawn = plots.plot_confidence_flips(found)
+    ax, bars = drawn[1], cast(Any, drawn[1].patches)
+
+    assert [bar.get_height() for bar in bars[:2]] == pytest.approx([900 / 87, 300 / 87])
+    assert bars[10].get_y() == pytest.approx(900 / 87)
+    assert bars[10].get_height() == pytest.approx(600 / 87)
+    assert ax.get_title(loc="left") == "56 % of flips are where the baseline was least sure"
+    assert words_of(drawn).startswith("Flips of int8 by the baseline's margin, least sure first: 01 least sure 9 wrong")
+
+
+def test_without_margins_there_is_one_sentence() -> None:
+    """Other slices do not replace them; without flips the title says so."""
+    assert "nothing to draw" in words_of(plots.plot_confidence_flips(full_validation(slices=slices_of_texts())))
+    assert titles("flips by margin, none") == ["No answer flipped, however unsure the baseline was"]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -6,7 +6,8 @@ their unit and start at zero where a length is compared.
 The figure's label (``fig.get_label()``) is its text alternative: it says in words what the picture shows.
 """
 
-from perflib.plots.answers import plot_slices
+from perflib.plots.answers import plot_confidence_flips, plot_flips_by_slice, plot_reliability, plot_slices
+from perflib.plots.gates import plot_gate_board
 from perflib.plots.model import plot_ceiling, plot_latency, plot_operators
 from perflib.plots.speed import plot_evidence, plot_latencies, plot_lives
 from perflib.plots.study import plot_calibration, plot_rules
@@ -20,11 +21,15 @@ __all__ = [
     "WIDTH_INCH",
     "plot_calibration",
     "plot_ceiling",
+    "plot_confidence_flips",
     "plot_evidence",
+    "plot_flips_by_slice",
+    "plot_gate_board",
     "plot_latencies",
     "plot_latency",
     "plot_lives",
     "plot_operators",
+    "plot_reliability",
     "plot_rules",
     "plot_slices",
     "plot_summary",
