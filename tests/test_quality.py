@@ -151,3 +151,100 @@ def test_slices_are_described_one_by_one() -> None:
     assert long.change_low_ratio == tango_lower(1, 1, 2)
     assert other.example_count == 4
     assert quality.slice_results(both, ()) == ()
+
+
+def test_the_p_value_is_exact() -> None:
+    """It is twice the smaller tail of a fair coin over the discordant pairs, at most 1, and 1 without any."""
+    for negative, positive in ((9, 4), (4, 9), (5, 0), (6, 6), (1, 0), (0, 0)):
+        total = negative + positive
+        tail = sum(math.comb(total, count) for count in range(min(negative, positive) + 1)) / 2**total
+        flips = Flips(example_count=100, negative_count=negative, positive_count=positive, changed_count=total + 3)
+
+        assert quality.mcnemar_p(flips) == pytest.approx(min(2 * tail, 1.0), rel=1e-12)
+
+
+def test_independent_errors_have_a_relative_ratio_of_one() -> None:
+    """Both have 80 of 100 answers right, of which 64 are common, as chance would have it."""
+    independent = Flips(example_count=100, negative_count=16, positive_count=16, changed_count=32)
+    congruent = Flips(example_count=100, negative_count=0, positive_count=5, changed_count=5)
+
+    assert quality.relative_negative_flip_ratio(independent, baseline_right_count=80) == pytest.approx(1.0)
+    assert quality.relative_negative_flip_ratio(congruent, baseline_right_count=80) == 0.0
+
+
+def test_the_relative_ratio_is_the_formula_on_answers() -> None:
+    """It equals the rate of negative flips over baseline accuracy times candidate error, counted from answers."""
+    rng = np.random.default_rng(5)
+    labels, baseline, candidate = rng.integers(3, size=(3, 200)).tolist()
+    right_before, right_after = np.equal(labels, baseline), np.equal(labels, candidate)
+    expected = np.mean(right_before & ~right_after) / (right_before.mean() * (1 - right_after.mean()))
+    found = quality.relative_negative_flip_ratio(
+        count_flips(paired(labels, baseline, candidate)), baseline_right_count=int(right_before.sum())
+    )
+
+    assert found == pytest.approx(expected)
+
+
+def test_the_relative_ratio_needs_something_to_lose_and_an_error() -> None:
+    """There is none where the baseline is never right, and none where the candidate is never wrong."""
+    gained = Flips(example_count=10, negative_count=0, positive_count=10, changed_count=10)
+    both_wrong = Flips(example_count=10, negative_count=0, positive_count=0, changed_count=0)
+
+    assert quality.relative_negative_flip_ratio(gained, baseline_right_count=0) is None
+    assert quality.relative_negative_flip_ratio(both_wrong, baseline_right_count=0) is None
+    assert quality.relative_negative_flip_ratio(both_wrong, baseline_right_count=10) is None
+
+
+def test_a_margin_is_best_minus_second_best() -> None:
+    """In double precision, wherever the two classes stand; NaN where any probability is not finite."""
+    rows = [[0.1, 0.7, 0.2], [0.4, 0.2, 0.4], [math.nan, 0.9, 0.1], [math.inf, math.inf, 0]]
+    with np.errstate(invalid="raise"):
+        found = quality.margins(np.array(rows, np.float32))
+
+    assert found[:2].tolist() == [float(np.float32(0.7)) - float(np.float32(0.2)), 0.0]
+    assert np.isnan(found[2:]).all()
+    assert found.dtype == np.float64
+
+
+def test_ties_are_flips_where_the_baseline_could_hardly_decide() -> None:
+    """Both ways, below the margin and not at it; a tie that did not flip and another wrong label do not count."""
+    border, sure = [0.40625, 0.59375, 0.0], [0.0, 1.0, 0.0]
+    near = [0.4375, 0.5625, 0.0]
+    first, second, third = np.eye(3).tolist()
+    # Baseline, candidate, label: the margin of `near` is 0.125 and that of `border` 0.1875.
+    rows = [
+        (near, first, 1),  # a tie, right and then wrong
+        (near, third, 1),  # another
+        (near, first, 0),  # a tie, wrong and then right
+        (near, second, 1),  # still right
+        (near, first, 2),  # wrong and then wrong in another way
+        (border, first, 1),  # a flip at the margin
+        (sure, first, 1),  # a flip that is no tie
+        ([math.nan, 0.5, 0.5], first, 0),  # no number has no margin
+    ]
+    baseline, candidate, labels = zip(*rows, strict=True)
+    both = Paired(
+        tuple(f"id-{place}" for place in range(len(rows))),
+        np.array(labels, np.int64),
+        np.array(baseline, np.float32),
+        np.array(candidate, np.float32),
+        {},
+    )
+
+    assert quality.tie_counts(both, margin_ratio=0.1875) == (3, 2)
+    assert quality.tie_counts(both, margin_ratio=0.1876) == (4, 3)
+    assert quality.tie_counts(both) == (0, 0)
+
+
+def test_a_thousandth_is_the_margin_of_a_tie() -> None:
+    """Answers of 0.50025 to 0.49975 are a tie, those of 0.5006 to 0.4994 are none."""
+    for top, expected in ((0.50025, (1, 1)), (0.5006, (0, 0))):
+        both = Paired(
+            ("id-0",),
+            np.zeros(1, np.int64),
+            np.array([[top, 1 - top]], np.float32),
+            np.array([[0.4, 0.6]], np.float32),
+            {},
+        )
+
+        assert quality.tie_counts(both) == expected

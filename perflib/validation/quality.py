@@ -74,6 +74,79 @@ def accuracy_ratio(paired_labels: NDArray[np.int64], probabilities: NDArray[np.f
     return float(np.mean(answers(probabilities) == paired_labels))
 
 
+def margins(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """
+    Return best minus second-best probability per example, NaN where a probability is not finite.
+
+    Args:
+        probabilities: Shape (examples, classes), at least two classes.
+
+    Example:
+        >>> margins(np.array([[0.25, 0.75], [0.5, 0.5]])).tolist()
+        [0.5, 0.0]
+    """
+    ranked = np.sort(probabilities.astype(np.float64), axis=1)
+    is_finite = np.isfinite(probabilities).all(axis=1)
+    # Infinity minus infinity would warn; what is not finite has no margin anyhow.
+    apart: NDArray[np.float64] = np.full(len(ranked), np.nan)
+    return np.subtract(ranked[:, -1], ranked[:, -2], out=apart, where=is_finite)
+
+
+def tie_counts(paired: Paired, *, margin_ratio: float = 0.001) -> tuple[int, int]:
+    """
+    Count the flips where the baseline itself could hardly decide: rounding alone may turn such an answer.
+
+    Args:
+        paired: Both models' answers.
+        margin_ratio: A tie is where the baseline's best two classes are less than this apart.
+
+    Returns:
+        Ties whose correctness changed, and those of them that the baseline had right.
+    """
+    flips = count_flips(paired, margins(paired.baseline) < margin_ratio)
+    return flips.negative_count + flips.positive_count, flips.negative_count
+
+
+def mcnemar_p(flips: Flips) -> float:
+    """
+    Return the exact two-sided p-value that negative and positive flips are equally likely; 1 without any flip.
+
+    It is evidence of a difference, not of safety: few examples give a large p whatever the candidate is like.
+
+    Example:
+        >>> round(mcnemar_p(Flips(example_count=872, negative_count=9, positive_count=4, changed_count=13)), 3)
+        0.267
+    """
+    from scipy import stats
+
+    discordant_count = flips.negative_count + flips.positive_count
+    return float(stats.binomtest(flips.negative_count, discordant_count).pvalue) if discordant_count else 1.0
+
+
+def relative_negative_flip_ratio(flips: Flips, *, baseline_right_count: int) -> float | None:
+    """
+    Return the negative flip rate over what it would be if the two models erred independently of each other.
+
+    That is the baseline's accuracy times the candidate's error (Yan et al., 2021). 0 means that the candidate is wrong
+    only where the baseline is.
+
+    Args:
+        flips: The paired counts.
+        baseline_right_count: How many of the same examples the baseline has right.
+
+    Returns:
+        The ratio; None where the baseline is never right or the candidate never wrong.
+
+    Example:
+        >>> flips = Flips(example_count=100, negative_count=4, positive_count=4, changed_count=8)
+        >>> relative_negative_flip_ratio(flips, baseline_right_count=80)
+        0.25
+    """
+    candidate_right_count = baseline_right_count - flips.negative_count + flips.positive_count
+    expected = baseline_right_count * (flips.example_count - candidate_right_count)
+    return flips.negative_count * flips.example_count / expected if expected else None
+
+
 def wilson_interval(right_count: int, example_count: int, *, level: float = 0.95) -> Interval:
     """
     Return the two-sided Wilson score interval of a share.
