@@ -206,20 +206,30 @@ class Artifact:
             self._session = engines.open_session(self.spec.engine, self.folder, self.spec)
         return self._session
 
-    def predict(self, encoded: Encoded, *, on_batch: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+    def predict(
+        self,
+        encoded: Encoded,
+        *,
+        batch_example_count: int | None = None,
+        is_padded: bool = False,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> NDArray[np.float32]:
         """
-        Answer every example, served as the runtime block says.
+        Answer every example, served as the runtime block says unless other batches are asked for.
 
         Args:
             encoded: Inputs from the workload's ``encode``.
+            batch_example_count: Examples per batch; None takes the runtime block's.
+            is_padded: Keep every batch as wide as ``encoded``, instead of padding it to its own longest example.
             on_batch: Called after each batch with its number of examples, for progress.
 
         Returns:
             Probabilities, float32, shape (examples, classes), in the order of the inputs.
         """
         session = self.open()
+        count = self.spec.runtime.batch_example_count if batch_example_count is None else batch_example_count
         answers = []
-        for batch in encoded.batches(self.spec.runtime.batch_example_count):
+        for batch in encoded.batches(count, is_padded=is_padded):
             answers.append(softmax(session(batch.arrays)))
             if on_batch is not None:
                 on_batch(len(batch))

@@ -1,7 +1,8 @@
 """
 Model inputs as plain arrays: what a workload makes, a worker receives and a model is called with.
 
-Texts have different lengths and padding is work that nobody asked for, so a batch is cut to its own longest row.
+Texts have different lengths and padding is work that nobody asked for, so a batch is cut to its own longest row,
+unless it is padding that is asked about.
 
     >>> import numpy as np
     >>> ids, mask = np.array([[5, 6, 7], [8, 0, 0]]), np.array([[1, 1, 1], [1, 0, 0]])
@@ -59,9 +60,18 @@ class Encoded:
         longest = max(int(picked[MASK].sum(axis=1).max(initial=0)), 1)
         return Encoded({name: array[:, :longest] if array.ndim == 2 else array for name, array in picked.items()})
 
-    def batches(self, batch_size: int) -> list["Encoded"]:
-        """Return consecutive batches in the order given, each padded to its own longest example."""
-        return [self.take(slice(start, start + batch_size)) for start in range(0, len(self), batch_size)]
+    def batches(self, batch_size: int, *, is_padded: bool = False) -> list["Encoded"]:
+        """
+        Return consecutive batches in the order given.
+
+        Args:
+            batch_size: Examples per batch; the last one may have fewer.
+            is_padded: Keep every batch as wide as the whole, instead of padding it to its own longest example.
+        """
+        parts = [slice(start, start + batch_size) for start in range(0, len(self), batch_size)]
+        if is_padded:
+            return [Encoded({name: array[part] for name, array in self.arrays.items()}) for part in parts]
+        return [self.take(part) for part in parts]
 
     def stratified(self, count: int) -> "Encoded":
         """

@@ -49,8 +49,19 @@ def test_probabilities_have_a_row_per_example_and_sum_to_one(tmp_path: Path) -> 
     np.testing.assert_allclose(answers.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_batches_are_of_the_size_in_the_runtime_block(tmp_path: Path) -> None:
-    """Ten examples in batches of four are four, four and two, and the model sees exactly those."""
+@pytest.mark.parametrize(
+    ("settings", "counts", "shapes"),
+    [
+        ({}, [4, 4, 2], [(4, 4), (4, 8), (2, 2)]),
+        ({"batch_example_count": 7}, [7, 3], [(7, 7), (3, 8)]),
+        ({"is_padded": True}, [4, 4, 2], [(4, 8), (4, 8), (2, 8)]),
+        ({"batch_example_count": 1, "is_padded": True}, [1] * 10, [(1, 8)] * 10),
+    ],
+)
+def test_batches_are_those_of_the_runtime_block_or_those_asked_for(
+    tmp_path: Path, settings: dict[str, Any], counts: list[int], shapes: list[tuple[int, int]]
+) -> None:
+    """Ten examples in batches of four are four, four and two, and the model sees exactly the batches of the call."""
     artifact, told, seen = write_artifact(tmp_path), [], []
     session = artifact.open()
 
@@ -59,10 +70,10 @@ def test_batches_are_of_the_size_in_the_runtime_block(tmp_path: Path) -> None:
         return session(arrays)
 
     artifact._session = watched
-    artifact.predict(make_inputs(10), on_batch=told.append)
+    artifact.predict(make_inputs(10), on_batch=told.append, **settings)
 
-    assert told == [4, 4, 2]
-    assert seen == [(4, 4), (4, 8), (2, 2)]
+    assert told == counts
+    assert seen == shapes
 
 
 def test_an_altered_weight_is_refused(tmp_path: Path) -> None:

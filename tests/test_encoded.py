@@ -29,6 +29,16 @@ def test_batches_keep_order_and_content() -> None:
     assert [[token for token in row if token] for row in rows] == [[token for token in row if token] for row in whole]
 
 
+def test_padded_batches_keep_the_width_of_the_whole() -> None:
+    """Only rows are cut, in every array, and nothing in them changes."""
+    inputs = make_inputs(10)
+    batches = inputs.batches(4, is_padded=True)
+
+    assert [batch.arrays["attention_mask"].shape for batch in batches] == [(4, 8), (4, 8), (2, 8)]
+    for name, array in inputs.arrays.items():
+        np.testing.assert_array_equal(np.concatenate([batch.arrays[name] for batch in batches]), array)
+
+
 def test_arrays_without_a_mask_are_left_alone() -> None:
     """Images have no padding to trim; each counts as one."""
     images = Encoded({"image": np.zeros((5, 8, 8), np.float32)})
