@@ -19,8 +19,6 @@ from perflib import project
 from perflib.benchmarking.scenarios import get_scenarios
 from perflib.compression.stage import parse_recipe
 from perflib.errors import ParameterError, PerflibError, did_you_mean
-from perflib.records import sha256_file
-from perflib.validation.gates import GATES, WARNING_GATES, Guardrails, Limit
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -49,6 +47,7 @@ class RunParams(BaseModel):
     experiments: list[str] = []
     scenarios: list[str] = ["single", "offline"]
     guardrails: str = "guardrails.yaml"
+    waivers: str = "waivers.yaml"
     # NumPy and scikit-learn take seeds of 32 bits.
     seed: int = Field(0, ge=0, lt=2**32)
     device: Literal["cpu", "cuda"] = "cpu"
@@ -173,37 +172,6 @@ def load_experiments(params: RunParams, folder: Path | None = None) -> tuple[Exp
             raise ParameterError(f"{known[name]} says name: {experiment.name}; a file is called as its experiment.")
         experiments.append(experiment)
     return tuple(experiments)
-
-
-def load_guardrails(name: str, folder: Path | None = None) -> tuple[Guardrails, str]:
-    """Read a guardrails file from ``params/`` and return its limits by profile and gate, with the file's sha256."""
-    path = (folder or project.root() / "params") / name
-    profiles: dict[str, dict[str, Limit]] = {}
-    for profile, gates in read_yaml(path).items():
-        if not isinstance(gates, dict):
-            raise ParameterError(f"profile `{profile}` of {path} holds no gates.")
-        profiles[profile] = {}
-        for gate, fields in gates.items():
-            if gate not in GATES:
-                raise ParameterError(f"guardrail `{gate}` of {path} is not known; {did_you_mean(str(gate), GATES)}")
-            profiles[profile][gate] = _limit(fields, gate, f"{path}: {profile}.{gate}")
-    return profiles, sha256_file(path)
-
-
-def _limit(fields: Any, gate: str, where: str) -> Limit:
-    allowed = {"limit", "warn_limit", "source"}
-    if not isinstance(fields, dict) or not set(fields) <= allowed or not {"limit", "source"} <= set(fields):
-        raise ParameterError(f"{where} needs `limit` and `source` and may have `warn_limit`, but holds {fields!r}.")
-    for key in ("limit", "warn_limit"):
-        value = fields.get(key, 0.0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ParameterError(f"{where}.{key} is {value!r}; give a share between 0 and 1.")
-    if "warn_limit" in fields and (gate not in WARNING_GATES or fields["warn_limit"] < fields["limit"]):
-        raise ParameterError(
-            f"{where}.warn_limit is {fields['warn_limit']!r}; only {', '.join(sorted(WARNING_GATES))} can warn, "
-            "and from above their limit."
-        )
-    return Limit(float(fields["limit"]), str(fields["source"]), fields.get("warn_limit"))
 
 
 def _checked(model: "type[Any]", document: Mapping[str, Any], path: Path) -> Any:

@@ -1,18 +1,16 @@
 """Params: every mistake is one sentence that names the file or the key, before anything runs."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from perflib import project
 from perflib.errors import ParameterError
-from perflib.params import MAX_FILE_BYTES, load_experiments, load_guardrails, load_run, read_yaml
+from perflib.guardrails import load_guardrails, load_waivers
+from perflib.params import MAX_FILE_BYTES, load_experiments, load_run, read_yaml
 
 RUN = "workload: reviews-tiny\n"
 EXPERIMENT = "name: mine\nrecipe: [bf16]\npredicted_speedup_ratio: 2.0\nbecause: a reason\n"
-GUARDRAILS = "lossy:\n  A1: {limit: 0.99, source: us}\n"
 
 
 @pytest.fixture
@@ -56,6 +54,8 @@ BAD_RUNS = {
     "negative": (RUN + "seed: -1\n", "`seed`"),
     "seed beyond 32 bits": (RUN + "seed: 4294967296\n", "`seed`"),
     "a unit in the value": (RUN + "cell_timeout_sec: 30 min\n", "`cell_timeout_sec`", "30 min"),
+    "a list of waivers": (RUN + "waivers: []\n", "`waivers`"),
+    "waivers without a name": (RUN + "waiver: mine.yaml\n", "`waiver` is not a parameter", "did you mean `waivers`"),
     "another device": (RUN + "device: tpu\n", "`device`", "tpu"),
     "not YAML": ("workload: [unclosed\n", "mine.yaml is not plain YAML"),
     "tabs": ("workload:\n\t- a\n", "mine.yaml is not plain YAML"),
@@ -207,45 +207,6 @@ def test_a_wrong_experiment_is_refused_in_one_sentence(tmp_path: Path, what: str
     refused(tmp_path / "run.yaml", "mine", *said)
 
 
-# What is wrong with the guardrails, and what the sentence must name.
-BAD_GUARDRAILS = {
-    "unknown gate": (GUARDRAILS.replace("A1", "A21"), "guardrail `A21`", "known"),
-    "no limit": (GUARDRAILS.replace("limit: 0.99, ", ""), "lossy.A1 needs `limit`"),
-    "no source": (GUARDRAILS.replace(", source: us", ""), "lossy.A1 needs `limit` and `source`"),
-    "unknown field": (GUARDRAILS.replace("us", "us, warn: 1"), "lossy.A1"),
-    "a percentage": (GUARDRAILS.replace("0.99", "99"), "lossy.A1.limit is 99", "between 0 and 1"),
-    "negative": (GUARDRAILS.replace("0.99", "-0.01"), "lossy.A1.limit"),
-    "a word": (GUARDRAILS.replace("0.99", "high"), "lossy.A1.limit is 'high'"),
-    "a bool": (GUARDRAILS.replace("0.99", "true"), "lossy.A1.limit is True"),
-    "a wrong warning": (GUARDRAILS.replace("us", "us, warn_limit: 2"), "lossy.A1.warn_limit is 2"),
-    "NaN": (GUARDRAILS.replace("0.99", ".nan"), "limits.yaml holds nan"),
-    "a gate without fields": ("lossy: {A1: 0.99}\n", "lossy.A1 needs"),
-    "a profile without gates": ("lossy: 3\n", "profile `lossy`"),
-    "a profile twice": (GUARDRAILS + GUARDRAILS, "'lossy' stands twice"),
-    "empty": ("", "limits.yaml is empty"),
-}
-
-
-@pytest.mark.parametrize("what", BAD_GUARDRAILS)
-def test_wrong_guardrails_are_refused_in_one_sentence(tmp_path: Path, what: str) -> None:
-    """Each mistake is named with the profile and the gate."""
-    text, *said = BAD_GUARDRAILS[what]
-    (tmp_path / "limits.yaml").write_text(text)
-    with pytest.raises(ParameterError) as caught:
-        load_guardrails("limits.yaml", tmp_path)
-
-    assert str(caught.value).isprintable()
-    for words in said:
-        assert words in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["none.yaml", "", "a\0b", "x" * 5000])
-def test_a_guardrails_file_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
-    """A name that no file can have is no traceback either."""
-    with pytest.raises(ParameterError, match=r"does not exist|cannot be read"):
-        load_guardrails(name, tmp_path)
-
-
 def test_the_defaults_are_those_of_the_quickstart(path: Path) -> None:
     """A file with a workload only is a whole run."""
     path.write_text(RUN)
@@ -253,6 +214,7 @@ def test_the_defaults_are_those_of_the_quickstart(path: Path) -> None:
 
     assert params.scenarios == ["single", "offline"]
     assert (params.max_lives_count, params.units_per_life_count, params.seed, params.device) == (6, 2, 0, "cpu")
+    assert (params.guardrails, params.waivers) == ("guardrails.yaml", "waivers.yaml")
 
 
 def test_a_table_workload_is_read(path: Path) -> None:
@@ -277,12 +239,13 @@ def test_a_whole_number_and_a_long_reason_are_fine(tmp_path: Path) -> None:
     assert experiment.because == "two\nlines\n"
 
 
-SHIPPED = sorted((project.root() / "params").glob("*.yaml"))
+LIMITS_AND_WAIVERS = {"guardrails.yaml", "waivers.yaml"}
+SHIPPED = sorted(one for one in (project.root() / "params").glob("*.yaml") if one.name not in LIMITS_AND_WAIVERS)
 
 
-@pytest.mark.parametrize("path", [one for one in SHIPPED if one.name != "guardrails.yaml"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_run_loads_with_its_experiments_and_guardrails(path: Path) -> None:
-    """What a newcomer starts with is correct, down to the profiles that its experiments name."""
+    """What a newcomer starts with is correct, down to the profiles that its experiments name, and waives nothing."""
     params = load_run(path)
     experiments = load_experiments(params)
     limits, sha256 = load_guardrails(params.guardrails)
@@ -290,6 +253,7 @@ def test_every_shipped_run_loads_with_its_experiments_and_guardrails(path: Path)
     assert [one.name for one in experiments] == params.experiments
     assert {one.guardrail_profile for one in experiments} <= set(limits)
     assert len(sha256) == 64
+    assert load_waivers(params.waivers) == ()
 
 
 def test_every_shipped_experiment_loads(tmp_path: Path) -> None:
@@ -299,20 +263,6 @@ def test_every_shipped_experiment_loads(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(RUN + f"experiments: [{', '.join(names)}]\n")
 
     assert [one.name for one in load_experiments(load_run(tmp_path / "run.yaml"))] == names
-
-
-def test_the_guardrails_digest_is_that_of_the_file(tmp_path: Path) -> None:
-    """A changed comment is a changed file."""
-    source = project.root() / "params" / "guardrails.yaml"
-    shutil.copy(source, tmp_path / "guardrails.yaml")
-    limits, sha256 = load_guardrails("guardrails.yaml", tmp_path)
-    with (tmp_path / "guardrails.yaml").open("a") as file:
-        file.write(f"# {os.getpid()}\n")
-    again, other_sha256 = load_guardrails("guardrails.yaml", tmp_path)
-
-    assert limits == again == load_guardrails("guardrails.yaml")[0]
-    assert sha256 != other_sha256
-    assert limits["lossy"]["A3-negative"].warn_limit == 0.02
 
 
 def test_read_yaml_keeps_plain_values(path: Path) -> None:
