@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare = commands.add_parser("prepare", help="fetch, verify and train what a workload needs, once")
     prepare.add_argument("workload", nargs="?", default="sentiment-minilm", metavar="WORKLOAD")
     prepare.add_argument("--seed", type=int, default=0)
+    prepare.add_argument("--churn", action="store_true", help="also count what training with another seed changes")
     prepare.set_defaults(command=_prepare)
 
     report = commands.add_parser("report", help="write the report of a run again, as HTML and perhaps PDF")
@@ -61,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
 
     _add_compare(commands)
+
+    validate = commands.add_parser("validate", help="is a candidate still right, and for whom?")
+    validate.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")
+    validate.add_argument("--guardrails", type=Path, metavar="FILE", help="other limits to try; nothing is kept then")
+    validate.add_argument("--profile", metavar="NAME", help="of the limits; by default the one it was judged by")
+    validate.add_argument("--json", action="store_true", help="print the record as strict JSON")
+    validate.set_defaults(command=_validate)
 
     machine = commands.add_parser("machine", help="print the machine card, its ceilings and what it can see")
     machine.add_argument("--json", action="store_true", help="as strict JSON")
@@ -126,6 +134,11 @@ def _prepare(args: argparse.Namespace) -> int:
 
     artifact = get_workload(args.workload, seed=args.seed).prepare()
     print(f"{args.workload} is ready: baseline artifact {artifact.digest[:12]} in {artifact.folder}")
+    if args.churn:
+        from perflib.sentences import churn_sentence
+        from perflib.validating import measure_churn
+
+        print(churn_sentence(measure_churn(args.workload, seed=args.seed)))
     return 0
 
 
@@ -164,6 +177,17 @@ def _compare(args: argparse.Namespace) -> int:
     print(json.dumps(compared.comparison.to_dict(), indent=1) if args.json else compared.sentence)
     print(f"record and figures: {compared.run.folder}", file=sys.stderr)
     return compared.exit_code
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from perflib.records import dumps
+    from perflib.validating import validate_named
+
+    done = validate_named(args.candidate, guardrails_file=args.guardrails, profile=args.profile)
+    print(dumps(done.validation.to_dict(), indent=1) if args.json else "\n".join(done.lines))
+    kept = f"kept in {done.run.folder}" if done.is_kept else "nothing was kept: these are not the registered limits"
+    print(kept, file=sys.stderr)
+    return done.exit_code
 
 
 def _machine(args: argparse.Namespace) -> int:

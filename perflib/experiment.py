@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from perflib import params
 from perflib.artifact import Artifact
 from perflib.benchmarking.alone import measure_alone
 from perflib.benchmarking.compare import compare
@@ -22,8 +21,10 @@ from perflib.profiling.tensorboard import write_compatible_trace
 from perflib.profiling.torch_profiler import profile_artifact
 from perflib.results import Baseline, Build, Ceilings, Comparison, Prediction, Profile, Validation
 from perflib.session import Session
+from perflib.validating import load_limits, validate_candidate
 from perflib.validation import quality
-from perflib.validation.gates import validate
+from perflib.validation.exemplars import read_csv
+from perflib.validation.overlaps import check_apart
 from perflib.validation.predictions import Paired
 
 
@@ -87,6 +88,7 @@ def predict_speedup(session: Session, name: str, *, predicted_speedup_ratio: flo
 def build(session: Session, name: str, recipe: Sequence[Any]) -> tuple[Artifact, Build]:
     """Build the candidate of a recipe from the baseline, and keep artifact and record."""
     ingredients = parse_recipe(recipe)
+    check_apart(f"the calibration texts of `{name}`", session.splits.calibration.keys, session.splits.test.keys)
     calibration = session.workload.encode(session.splits.calibration.inputs)
     candidate, record = build_candidate(
         name,
@@ -129,32 +131,24 @@ def time_candidate(
 
 
 def check_candidate(
-    session: Session, candidate: Artifact, name: str, *, guardrails: str, guardrail_profile: str
+    session: Session,
+    candidate: Artifact,
+    name: str,
+    *,
+    guardrails: str,
+    guardrail_profile: str,
+    waivers: str = "waivers.yaml",
 ) -> Validation:
-    """Answer the whole test split with both models, apply the guardrails, and keep answers and record."""
-    limits, guardrails_sha256 = params.load_guardrails(guardrails)
-    test = session.splits.test
-    paired = Paired(
-        test.ids,
-        test.labels,
-        session.predict(session.baseline, "baseline"),
-        session.predict(candidate, name),
-        test.slices,
-    )
-    paired.write(session.run.folder / "records" / f"predictions-{name}.parquet")
-    validation = validate(
-        paired,
-        name=name,
-        guardrails=limits,
-        guardrails_sha256=guardrails_sha256,
-        profile=guardrail_profile,
-        slice_columns=session.workload.slice_columns,
-        baseline_sha256=session.baseline.digest,
-        candidate_sha256=candidate.digest,
-        split_sha256=test.digest(),
-    )
+    """Ask both models everything, judge by the limits that were fixed before, and keep answers and record."""
+    limits = load_limits(session.run, file=guardrails, profile=guardrail_profile, waivers=waivers)
+    validation = validate_candidate(session.run, session.material, candidate, name, limits)
     session.keep(validation, name)
     return validation
+
+
+def changed_answers(session: Session, name: str) -> list[dict[str, Any]]:
+    """Read back every answer of a candidate that changed, the furthest apart first."""
+    return read_csv(session.run.folder / "records" / f"exemplars-{name}.csv")
 
 
 def _parameter_count(artifact: Artifact) -> int:

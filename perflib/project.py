@@ -50,6 +50,11 @@ def cache_dir() -> Path:
     return Path(named).resolve() if named else user_cache_path("perflib")
 
 
+def answers_dir() -> Path:
+    """Return where answers of models are cached."""
+    return cache_dir() / "predictions"
+
+
 def lock_dir() -> Path:
     """Return where the host's benchmark lock lies: ``PERFLIB_LOCK_DIR`` or the user's runtime folder."""
     from platformdirs import user_runtime_path

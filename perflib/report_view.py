@@ -167,9 +167,11 @@ class ReportView:
         paths = evidence_paths(comparison)
         if paths:
             show_figure(self.run, plots.plot_lives(paths, name=name), f"report-lives-{name}")
-        _html(tables.gates_table(validation))
-        if validation.slices:
-            show_figure(self.run, plots.plot_slices(validation.slices, has_candidate=True), f"report-slices-{name}")
+        show_figure(self.run, plots.plot_gate_board(validation), f"report-gates-{name}")
+        if any(gate.verdict != "PASS" for gate in validation.gates):
+            _html(tables.gates_table(validation, is_open_only=True))
+        show_figure(self.run, plots.plot_flips_by_slice(validation), f"report-flips-{name}")
+        _say(sentences.slices_sentence(validation))
         _say(sentences.build_sentence(build))
 
     def _serving(self, comparison: Comparison) -> str:

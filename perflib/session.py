@@ -28,6 +28,7 @@ from perflib.errors import PerflibError
 from perflib.records import Record
 from perflib.runs import Run, newest_run
 from perflib.validation import predictions
+from perflib.validation.ask import Material, prepare_material
 from perflib.workloads import get_workload
 from perflib.workloads.base import Splits, Workload
 
@@ -87,13 +88,16 @@ class Session:
         """The encoded test split, in its own order and with its real lengths."""
         return self.workload.encode(self.splits.test.inputs)
 
-    def predict(self, artifact: Artifact, label: str) -> NDArray[Any]:
-        """Answer the whole test split, or take the cached answers of the same artifact, inputs and machine."""
-        return predictions.predict(artifact, self.inputs, cache=_answers_dir(), label=label)
+    @functools.cached_property
+    def material(self) -> Material:
+        """What every candidate is asked, beside the baseline."""
+        return prepare_material(
+            self.workload, self.splits, self.baseline, inputs=self.inputs, seed=self.seed, cache=project.answers_dir()
+        )
 
     def remember(self, artifact: Artifact, answers: NDArray[Any]) -> None:
         """Put answers of the whole test split where `predict` finds them, so that nobody computes them again."""
-        predictions.keep(answers, predictions.cache_path(artifact, self.inputs, cache=_answers_dir()))
+        predictions.keep(answers, predictions.cache_path(artifact, self.inputs, cache=project.answers_dir()))
 
     def show_machine(self) -> None:
         """Show the machine card."""
@@ -162,10 +166,6 @@ def newest_or_smoke() -> Run:
 
         found = run_params(project.root() / "params" / "smoke.yaml").run
     return found
-
-
-def _answers_dir() -> Path:
-    return project.cache_dir() / "predictions"
 
 
 def _without_samples(data: Any) -> Any:

@@ -9,7 +9,7 @@ failed       it could not be built or run
 
 from collections.abc import Sequence
 
-from perflib import units
+from perflib import records, units
 from perflib.results import (
     Build,
     Candidate,
@@ -17,11 +17,14 @@ from perflib.results import (
     Comparison,
     Estimate,
     Failure,
+    Gate,
     LowerBound,
     ScenarioComparison,
     Validation,
 )
 from perflib.runs import Run
+
+QUARANTINE_FILE = "QUARANTINE.md"
 
 
 def judge(
@@ -78,6 +81,18 @@ def exit_code(candidates: Sequence[Candidate], *, has_failed_step: bool) -> int:
     return 5 if "undecided" in verdicts else 2
 
 
+def mark_quarantine(run: Run, candidates: Sequence[Candidate]) -> None:
+    """Leave a note in the folder of every artifact that may not be promoted, and take it away from those that may."""
+    for one in candidates:
+        folder = run.artifact_folder(one.name)
+        if one.verdict == "approved" or not folder.is_dir():
+            (folder / QUARANTINE_FILE).unlink(missing_ok=True)
+            continue
+        reasons = "".join(f"- {' '.join(reason.split())}\n" for reason in one.reasons)
+        text = f"# {one.name} may not be promoted: it is {one.verdict}\n\n{reasons}"
+        records.write_bytes(folder / QUARANTINE_FILE, text.encode())
+
+
 def headline(candidates: Sequence[Candidate]) -> str:
     """Say in one sentence what the run found, for the first line of the report."""
     approved = [candidate for candidate in candidates if candidate.verdict == "approved"]
@@ -113,22 +128,26 @@ def _decide(
 
 
 def _decide_measured(comparison: Comparison, validation: Validation) -> tuple[CandidateVerdict, list[str]]:
-    bad = [gate.sentence for gate in validation.gates if gate.verdict == "FAIL"]
+    bad = [gate.sentence for gate in validation.gates if gate.counts_as == "FAIL"]
     bad += [_slower(one) for one in comparison.scenarios if one.verdict == "REGRESSION"]
     if bad:
         return "quarantined", bad
     faster = [one for one in comparison.scenarios if one.verdict == "IMPROVEMENT"]
-    open_gates = [gate.sentence for gate in validation.gates if gate.verdict == "INCONCLUSIVE"]
+    open_gates = [gate.sentence for gate in validation.gates if gate.counts_as == "INCONCLUSIVE"]
     if open_gates or not validation.gates:
         return "undecided", open_gates or ["No guardrail was checked, so nothing is known of its answers."]
     if faster:
         return "approved", [_faster(one) for one in faster] + [
-            gate.sentence for gate in validation.gates if gate.verdict == "WARN"
+            _warned(gate) for gate in validation.gates if gate.counts_as == "WARN"
         ]
     undecided = [_unclear(one) for one in comparison.scenarios if one.verdict == "INCONCLUSIVE"]
     if undecided:
         return "undecided", undecided
     return "quarantined", ["It is faster in no scenario, so there is nothing to gain from shipping it."]
+
+
+def _warned(gate: Gate) -> str:
+    return f"{gate.sentence} Waived by {gate.waiver.rstrip('.')}." if gate.waiver else gate.sentence
 
 
 def _faster(one: ScenarioComparison) -> str:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = leave(capsys, "--help")
 
     assert code == 0
-    assert all(command in out for command in ("run", "prepare", "report", "compare", "machine"))
+    assert all(command in out for command in ("run", "prepare", "report", "compare", "validate", "machine"))
     assert leave(capsys)[:2] == (1, out)
 
 
@@ -58,7 +59,16 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["rum"], ["run"], ["run", "p.yaml", "--onyl", "int8"], ["run", "p.yaml", "--only"], ["prepare", "--seed", "x"]],
+    [
+        *(
+            ["rum"],
+            ["run"],
+            ["run", "p.yaml", "--onyl", "int8"],
+            ["run", "p.yaml", "--only"],
+            ["prepare", "--seed", "x"],
+        ),
+        *(["validate"], ["validate", "RUN:int8", "--profile"], ["validate", "RUN:int8", "RUN:bf16"]),
+    ],
     ids=" ".join,
 )
 def test_a_usage_error_is_one_sentence(capsys: pytest.CaptureFixture[str], arguments: Sequence[str]) -> None:
@@ -231,3 +241,63 @@ def test_an_unknown_workload_cannot_be_prepared(capsys: pytest.CaptureFixture[st
     assert code == 1
     assert_one_sentence(error)
     assert "did you mean `digits`?" in error
+
+
+@pytest.mark.parametrize(("asked", "lines_count"), [((), 1), (("--churn",), 2)], ids=["plain", "churn"])
+def test_churn_is_measured_only_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], lines_count: int
+) -> None:
+    """It trains a second model, for the same workload and from the same seed."""
+    from test_measure import CHURN
+
+    from perflib import validating, workloads
+
+    calls: list[tuple[str, int]] = []
+    model = SimpleNamespace(digest="d" * 64, folder="here")
+
+    def find(name: str, *, seed: int) -> Any:
+        calls.append((name, seed))
+        return SimpleNamespace(prepare=lambda: model)
+
+    def churn(name: str, *, seed: int) -> Any:
+        calls.append((name, seed))
+        return CHURN
+
+    monkeypatch.setattr(workloads, "get_workload", find)
+    monkeypatch.setattr(validating, "measure_churn", churn)
+    code, out, _ = leave(capsys, "prepare", "toy", "--seed", "3", *asked)
+    lines = out.splitlines()
+
+    assert code == 0
+    assert calls == [("toy", 3)] * lines_count
+    assert lines[0] == "toy is ready: baseline artifact dddddddddddd in here"
+    assert [line.startswith("Training toy again with another seed turns 1.00 %") for line in lines[1:]] == [True] * (
+        lines_count - 1
+    )
+
+
+def test_a_validation_is_asked_for_as_it_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Candidate, limits and profile are handed on, and the code is that of the verdict."""
+    import synthetic_records
+
+    from perflib import validating
+    from perflib.runs import Run
+
+    asked: dict[str, Any] = {}
+
+    def validate(word: str, **given: Any) -> validating.Validated:
+        asked.update(given, word=word)
+        found = synthetic_records.validation("INCONCLUSIVE", verdict="INCONCLUSIVE")
+        return validating.Validated(found, run, is_kept=True)
+
+    run = Run(tmp_path)
+    monkeypatch.setattr(validating, "validate_named", validate)
+    code, out, err = leave(capsys, "validate", "RUN:int8", "--guardrails", "mine.yaml", "--profile", "lossless")
+
+    assert asked == {"word": "RUN:int8", "guardrails_file": Path("mine.yaml"), "profile": "lossless"}
+    assert (code, err) == (5, f"kept in {tmp_path}\n")
+    assert out.splitlines()[1:] == ["INCONCLUSIVE A2: the INCONCLUSIVE sentence"]
+    leave(capsys, "validate", "RUN:int8")
+    assert asked == {"word": "RUN:int8", "guardrails_file": None, "profile": None}

@@ -36,6 +36,7 @@ from perflib.results import (
     Validation,
 )
 from perflib.runs import SUMMARY_FILE, Run
+from perflib.validating import validate_named
 
 PARAMS = "workload: reviews-tiny\nexperiments: [int8, static-int8, bf16]\n"
 EXPERIMENT = "name: {name}\nrecipe: [{{bf16: {{}}}}]\npredicted_speedup_ratio: 2.0\nbecause: fewer bytes\n"
@@ -202,6 +203,31 @@ def test_resume_redoes_a_changed_experiment_and_the_report(begin: Callable[..., 
     assert notebooks.executed == ["int8", "report"]
     assert other.stat().st_ino == inode
     assert [one.verdict for one in outcome.candidates] == ["approved", "quarantined", "approved"]
+
+
+def test_a_step_that_is_redone_forgets_its_old_answers(begin: Callable[..., Outcome], params_file: Path) -> None:
+    """No table of an earlier attempt stands beside a new record; those of names that end alike are left alone."""
+    kinds = ("predictions-{}.parquet", "probes-{}.parquet", "exemplars-{}.csv")
+    folder = begin(FakeNotebooks()).run.folder / "records"
+    for path in (folder / kind.format(name) for kind in kinds for name in ("int8", "static-int8")):
+        path.write_text("answers")
+    changed = params_file.parent / "experiments" / "int8.yaml"
+    changed.write_text(changed.read_text().replace("fewer bytes", "of another reason"))
+    begin(FakeNotebooks({"int8": "cell-error"}), resume=True)
+
+    assert [kind for kind in kinds if (folder / kind.format("int8")).exists()] == []
+    assert [kind for kind in kinds if not (folder / kind.format("static-int8")).exists()] == []
+    assert not (folder / "validation-int8.json").exists()
+
+
+def test_a_new_waiver_is_no_reason_to_time_again(begin: Callable[..., Outcome], params_file: Path) -> None:
+    """It is applied by validating, which takes seconds."""
+    begin(FakeNotebooks())
+    (params_file.parent / "waivers.yaml").write_text("waivers: []\n")
+    notebooks = FakeNotebooks()
+    begin(notebooks, resume=True)
+
+    assert notebooks.executed == []
 
 
 def test_resume_redoes_what_failed(begin: Callable[..., Outcome]) -> None:
@@ -464,7 +490,9 @@ def test_a_smoke_run_leaves_every_record(smoke_run: Outcome) -> None:
     folder = smoke_run.run.folder / "records"
 
     assert {path.stem for path in folder.glob("*.json")} == set(RECORDS)
-    assert (folder / "predictions-int8.parquet").is_file()
+    assert {path.name for path in folder.iterdir() if path.suffix != ".json"} == {
+        *("predictions-int8.parquet", "probes-int8.parquet", "exemplars-int8.csv")
+    }
     for name, kind in RECORDS.items():
         assert kind.read(folder / f"{name}.json").schema == kind.schema
 
@@ -479,6 +507,38 @@ def test_a_smoke_run_keeps_its_artifacts(smoke_run: Outcome) -> None:
 
     assert Artifact.load(smoke_run.run.artifact_folder("int8")).digest == build.artifact_sha256
     assert Artifact.load(smoke_run.run.artifact_folder("baseline")).digest == build.parent_sha256
+
+
+@pytest.mark.notebooks
+def test_a_smoke_run_asks_everything(smoke_run: Outcome) -> None:
+    """Every example and every suite, by the limits that the run registered, of the models that were timed."""
+    found, timed = smoke_run.run.read(Validation, "int8"), smoke_run.run.read(Comparison, "int8")
+    described = smoke_run.run.read(Baseline, "baseline")
+    assert found is not None
+    assert timed is not None
+    assert described is not None
+
+    assert found.guardrails_sha256 == smoke_run.summary.guardrails_sha256
+    assert found.example_count == described.test_count
+    assert found.baseline_accuracy_ratio == described.accuracy_ratio.estimate
+    assert {one.suite for one in found.probes} == {"perturbation", "counterfactual", "behaviour"}
+    assert found.identity.candidate_sha256 == timed.candidate_sha256
+    assert {gate.id: gate.verdict for gate in found.gates if gate.id in ("A13", "A14", "A15", "A16")} == dict.fromkeys(
+        ("A13", "A14", "A15", "A16"), "PASS"
+    )
+
+
+@pytest.mark.notebooks
+def test_a_smoke_run_validated_again_stays_as_it_is(smoke_run: Outcome) -> None:
+    """The command asks what the notebook asked: record, answers and `run.json` are the same to the byte."""
+    folder = smoke_run.run.folder
+    paths = [folder / SUMMARY_FILE, *sorted((folder / "records").iterdir())]
+    before = {path: path.read_bytes() for path in paths}
+    done = validate_named(f"{folder}:int8")
+
+    assert done.is_kept
+    assert [path.name for path in paths if path.read_bytes() != before[path]] == []
+    assert sorted((folder / "records").iterdir()) == paths[1:]
 
 
 @pytest.mark.notebooks

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -9,11 +10,15 @@ import pytest
 import synthetic_records
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from test_ask import Counting, Words, word_numbers, write_model
 
-from perflib import pipeline, session
-from perflib.errors import ParameterError
+from perflib import experiment, pipeline, project, session
+from perflib.errors import DataError, ParameterError
+from perflib.results import Build, Validation
 from perflib.runs import Run
 from perflib.session import Session, newest_or_smoke, show_figure
+from perflib.validation.predictions import Paired, predict
+from perflib.validation.probes import ProbeAnswers
 
 
 class Shell:
@@ -133,3 +138,65 @@ def test_without_a_run_the_report_makes_a_small_one(
 
     assert newest_or_smoke() == Run(tmp_path)
     assert asked == ["smoke.yaml"]
+
+
+# --- what candidates are asked ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Begin a session on a model that only adds up numbers of words, with a cache of its own."""
+    monkeypatch.setenv("PERFLIB_CACHE_DIR", str(tmp_path / "cache"))
+    return Session.begin("02_experiment", run_dir=str(tmp_path / "run"), workload=Words.name, seed=2)
+
+
+def test_a_session_has_one_material_for_all_candidates(words: Session) -> None:
+    """It is made of what the session has already, and answers are cached for all runs."""
+    material = words.material
+
+    assert words.material is material
+    assert (material.workload, material.splits, material.inputs) == (words.workload, words.splits, words.inputs)
+    assert (material.baseline, material.seed, material.cache) == (words.baseline, 2, project.answers_dir())
+    assert material.baseline.folder == words.run.artifact_folder("baseline")
+
+
+def test_what_a_session_remembers_is_not_asked_again(words: Session) -> None:
+    """The baseline's notebook answers the whole split anyhow, for the time that it takes."""
+    model = Counting(words.baseline)
+    answers = words.baseline.predict(words.inputs)
+    words.remember(words.baseline, answers)
+
+    assert (predict(model, words.inputs, cache=project.answers_dir()) == answers).all()
+    assert model.asked == []
+
+
+def test_a_checked_candidate_leaves_record_and_answers(words: Session, glued: dict[str, Any]) -> None:
+    """By our own limits; every answer that changed can be read back."""
+    candidate = write_model(words.run.artifact_folder("int8"), word_numbers(shift=-1.0), labels=Words.labels)
+    found = experiment.check_candidate(
+        words, candidate, "int8", guardrails="guardrails.yaml", guardrail_profile="lossless"
+    )
+    folder, changed = words.run.folder / "records", experiment.changed_answers(words, "int8")
+
+    assert words.run.read(Validation, "int8") == found
+    assert (found.profile, found.seed, found.verdict) == ("lossless", 2, "FAIL")
+    assert glued["validation"]["verdict"] == "FAIL"
+    assert len(Paired.read(folder / "predictions-int8.parquet")) == found.example_count == 80
+    assert len(ProbeAnswers.read(folder / "probes-int8.parquet")) == len(words.material.probes)
+    assert len(changed) == found.changed_label_count > 0
+    assert changed == sorted(changed, key=lambda one: -one["divergence_nat"])
+
+
+def test_calibration_texts_of_the_test_split_are_refused_before_anything_is_built(words: Session) -> None:
+    """Splits cut by hand may overlap: the candidate would be judged by what it was fitted to."""
+    splits = words.splits
+    one = splits.calibration
+    leaky = dataclasses.replace(
+        one, inputs=(*one.inputs[1:], splits.test.inputs[0]), keys=(*one.keys[1:], splits.test.keys[0])
+    )
+    words.__dict__["splits"] = SimpleNamespace(calibration=leaky, test=splits.test)
+    with pytest.raises(DataError, match=r"the calibration texts of `low` overlap with the test split: 1 of 10"):
+        experiment.build(words, "low", [{"bf16": {}}])
+
+    assert not words.run.artifact_folder("low").exists()
+    assert words.run.read(Build, "low") is None

@@ -22,11 +22,11 @@ MAX_CELL_LINES = 25
 
 UNITS = (
     *("_sec", "_bytes", "_ratio", "_ratios", "_per_sec", "_count", "_percent"),
-    *("_watt", "_mhz", "_celsius", "_joule", "_per_example"),
+    *("_watt", "_mhz", "_celsius", "_joule", "_per_example", "_nat", "_db", "_score"),
 )
 # Floats whose unit is said elsewhere, each with its reason.
 WITHOUT_UNIT = {
-    *(f"{kind}.{bound}" for kind in ("Interval", "Estimate") for bound in ("estimate", "low", "high")),
+    *(f"{kind}.{bound}" for kind in ("Interval", "Estimate", "Change") for bound in ("estimate", "low", "high")),
     *("LowerBound.estimate", "LowerBound.low"),  # bounds have the unit of the field that holds them
     *(
         "ScenarioComparison.evidence",
@@ -35,8 +35,9 @@ WITHOUT_UNIT = {
     ),  # pure numbers
     "MetricComparison.ratio",  # it is one
     *(f"EvidencePath.log_evidence_{verdict}" for verdict in ("faster", "slower", "no_regression")),
-    "Gate.measured",  # a gate compares shares or counts; its sentence says which
-    "Gate.limit",
+    # A gate compares shares or counts; its sentence says which.
+    *(f"Gate.{field}" for field in ("measured", "low", "high", "limit", "warn_limit")),
+    "Validation.mcnemar_p",  # a probability, and known by this name
     "Candidate.accuracy_change",  # named so in run.json's contract; a share
 }
 

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from synthetic_records import build, candidate, comparison, gate, scenario, unbounded, validation
 
+from perflib.artifact import Artifact, Lineage
 from perflib.results import Candidate, Comparison, Estimate, Failure, Validation
 from perflib.runs import Run
-from perflib.verdict import exit_code, headline, judge, judge_run
+from perflib.verdict import QUARANTINE_FILE, exit_code, headline, judge, judge_run, mark_quarantine
+
+WAIVER = "Ada Example, until 2027-01-31: The next release repairs it. Instead: Tweets go to the old model."
 
 FAST, SLOW = scenario("single", "IMPROVEMENT"), scenario("offline", "REGRESSION")
 SAME, OPEN = scenario("offline", "PASS"), unbounded("offline")
@@ -41,6 +44,45 @@ def test_every_row_of_the_rule(scenarios: Any, gates: Any, verdict: str, reason:
 
     assert found.verdict == verdict
     assert any(reason in one for one in found.reasons)
+
+
+@pytest.mark.parametrize("found", ["FAIL", "INCONCLUSIVE"])
+def test_a_waived_gate_is_listed_with_its_waiver(found: Any) -> None:
+    """It holds nothing up, and nobody ships it without reading who answers for it."""
+    waived = gate(found, id="A7-drop", waiver=WAIVER)
+
+    one = ruling(comparison(FAST, SAME), validation(gates=(gate("PASS"), waived)))
+
+    assert one.verdict == "approved"
+    assert one.reasons[1:] == (f"the {found} sentence Waived by {WAIVER}",)
+
+
+def test_a_waiver_ends_its_sentence() -> None:
+    """Whether or not its author did."""
+    unfinished = gate("FAIL", waiver=WAIVER.removesuffix("."))
+
+    assert ruling(comparison(FAST, SAME), validation(gates=(unfinished,))).reasons[-1].endswith("the old model.")
+
+
+@pytest.mark.parametrize(
+    ("other", "verdict"), [("FAIL", "quarantined"), ("INCONCLUSIVE", "undecided"), ("WARN", "approved")]
+)
+def test_a_waiver_holds_for_its_own_gate(other: Any, verdict: str) -> None:
+    """Another one that fails or is open still decides, and its sentence is the reason."""
+    waived, second = gate("FAIL", waiver=WAIVER), gate(other, id="A9")
+
+    one = ruling(comparison(FAST, SAME), validation(gates=(waived, second)))
+
+    assert one.verdict == verdict
+    assert f"the {other} sentence" in one.reasons
+
+
+def test_a_waiver_makes_nothing_faster() -> None:
+    """A slow candidate stays where it is."""
+    one = ruling(comparison(FAST, SLOW), validation(gates=(gate("FAIL", waiver=WAIVER),)))
+
+    assert one.verdict == "quarantined"
+    assert [reason.split(":")[0] for reason in one.reasons] == ["Slower in offline"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +155,7 @@ def test_the_headline_tells_the_speed_that_was_proved() -> None:
 
 def test_the_headline_leaves_out_what_was_not_measured() -> None:
     """No dash stands in the first sentence of a report."""
-    unknown = {"offline_throughput_speedup_ratio": None, "size_ratio": None, "accuracy_change": None}
+    unknown: dict[str, Any] = {"offline_throughput_speedup_ratio": None, "size_ratio": None, "accuracy_change": None}
 
     assert headline([candidate(**unknown)]) == "Ship int8: 3.00× [2.80, 3.20] as fast as today one at a time."
     assert headline([candidate(**unknown, single_p50_speedup_ratio=None)]) == "Ship int8."
@@ -137,3 +179,59 @@ def test_a_run_is_judged_from_its_records(tmp_path: Path) -> None:
     run.write(Failure("baseline", "cell", "no baseline."), "baseline")
 
     assert [(one.name, one.verdict) for one in judge_run(run)] == [("bf16", "failed"), ("int8", "approved")]
+
+
+def kept(run: Run, name: str) -> Path:
+    """Seal an artifact in a run's folder, and return that folder."""
+    folder = run.artifact_folder(name)
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    Artifact.seal(folder, engine="torch", precision="fp32", labels=("a",), lineage=Lineage("toy", None, (), {}))
+    return folder
+
+
+@pytest.mark.parametrize("verdict", ["quarantined", "undecided", "failed"])
+def test_what_may_not_be_promoted_says_so_in_its_folder(tmp_path: Path, verdict: Any) -> None:
+    """Every reason is a line of its own, also one that came in several."""
+    run = Run(tmp_path)
+    folder = kept(run, "int8")
+
+    mark_quarantine(run, [candidate("int8", verdict, reasons=("It is slower.", "It fell\n# back."))])
+
+    assert (folder / QUARANTINE_FILE).read_text(encoding="utf-8") == (
+        f"# int8 may not be promoted: it is {verdict}\n\n- It is slower.\n- It fell # back.\n"
+    )
+
+
+def test_a_quarantined_artifact_can_still_be_loaded(tmp_path: Path) -> None:
+    """The note is no weight file, and changes no digest."""
+    run = Run(tmp_path)
+    folder = kept(run, "int8")
+    digest = Artifact.load(folder).digest
+
+    mark_quarantine(run, [candidate("int8", "quarantined")])
+
+    assert (folder / QUARANTINE_FILE).is_file()
+    assert Artifact.load(folder).digest == digest
+
+
+def test_the_note_goes_when_its_reason_has_gone(tmp_path: Path) -> None:
+    """Approved at last, marked again, and each candidate by its own verdict."""
+    run = Run(tmp_path)
+    note, other = kept(run, "int8") / QUARANTINE_FILE, kept(run, "bf16") / QUARANTINE_FILE
+
+    seen = []
+    for verdict in ("quarantined", "approved", "undecided"):
+        mark_quarantine(run, [candidate("int8", verdict), candidate("bf16", "approved")])
+        seen.append((note.exists(), other.exists()))
+
+    assert seen == [(True, False), (False, False), (True, False)]
+    assert "undecided" in note.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verdict", ["quarantined", "approved", "failed"])
+def test_a_candidate_that_was_never_kept_gets_no_folder(tmp_path: Path, verdict: Any) -> None:
+    """A build that failed leaves nothing to mark."""
+    mark_quarantine(Run(tmp_path), [candidate("int8", verdict)])
+
+    assert list(tmp_path.iterdir()) == []

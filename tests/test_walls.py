@@ -15,7 +15,7 @@ _BASE = {"errors", "units", "records", "machine"}
 _GROUND = _BASE | {"plugins", "project", "progress", "encoded", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
-    *("params", "scraps", "session", "experiment", "comparing", "calibrating", "verdict"),
+    *("scraps", "session", "experiment", "comparing", "validating", "calibrating", "verdict"),
     *("report", "report_view", "pdf", "pipeline", "search", "ladder", "cli"),
 }
 ALLOWED: dict[str, set[str]] = {
@@ -37,10 +37,13 @@ ALLOWED: dict[str, set[str]] = {
     "validation": _BELOW_PARTS,
     "regression": _BELOW_PARTS | {"benchmarking"},
     "governance": _BELOW_PARTS,
-    "plots": _GROUND,
+    "gate_words": {"errors", "units", "results"},
+    "plots": _GROUND | {"gate_words"},
     "sentences": _GROUND,
-    "tables": _GROUND,
+    "tables": _GROUND | {"gate_words"},
     "runs": _GROUND | {"artifact"},
+    "params": {"errors", "project", "benchmarking", "compression"},
+    "guardrails": {"errors", "records", "project", "validation", "params"},
 }
 _EVERYTHING = set(ALLOWED) | _ROOF
 ALLOWED |= dict.fromkeys(_ROOF | {"__init__", "__main__"}, _EVERYTHING)
@@ -177,6 +180,16 @@ def test_optional_engines_are_not_needed_to_import_perflib(path: Path) -> None:
         ("governance/x.py", "import perflib.benchmarking.decision as d"),
         ("plots/speed.py", "from perflib.artifact import Artifact"),
         ("workloads/x.py", "from perflib.cli import main"),
+        ("validation/gates/x.py", "from perflib.guardrails import Waiver"),
+        ("validation/x.py", "from perflib.benchmarking import decision"),
+        ("validation/gates/x.py", "from perflib.params import read_yaml"),
+        ("tables/x.py", "from perflib.validation import quality"),
+        ("sentences/x.py", "from perflib.tables import cells"),
+        ("guardrails.py", "from perflib.runs import Run"),
+        ("guardrails.py", "from perflib import validating"),
+        ("guardrails.py", "from perflib.results import Gate"),
+        ("params.py", "from perflib.guardrails import load_guardrails"),
+        ("runs.py", "from perflib.validating import known_churn"),
     ],
 )
 def test_a_hole_in_a_wall_is_found(place: str, source: str) -> None:
@@ -189,6 +202,11 @@ def test_a_hole_in_a_wall_is_found(place: str, source: str) -> None:
     [
         ("regression/x.py", "from perflib.benchmarking import decision"),
         ("cli.py", "from perflib import pipeline, governance"),
+        ("guardrails.py", "from perflib.params import read_yaml\nfrom perflib.validation.gates import GATES"),
+        ("validating.py", "from perflib import guardrails, sentences\nfrom perflib.comparing import find_artifact"),
+        ("experiment.py", "from perflib.validating import load_limits"),
+        ("tables/gates.py", "from perflib.tables.markup import table\nfrom perflib.results import Gate"),
+        ("validation/gates/judge.py", "from perflib.validation import quality\nfrom ..quality import answers"),
         ("profiling/x.py", "from . import ceilings\nfrom perflib.profiling import tensorboard"),
         ("engines/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from perflib.workloads import base"),
     ],

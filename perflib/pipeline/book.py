@@ -62,6 +62,7 @@ class Book:
         )
         self.summary = dataclasses.replace(self.summary, steps=steps)
         candidates = verdict.judge_run(self.run)
+        verdict.mark_quarantine(self.run, candidates)
         failed = [one for one in self.summary.steps if one.status == "failed"]
         code = verdict.exit_code(candidates, has_failed_step=bool(failed)) if exit_code is None else exit_code
         self.save(

@@ -62,7 +62,9 @@ def plan(
     ]
     counts = {"max_lives_count": params.max_lives_count, "units_per_life_count": params.units_per_life_count}
     for experiment in experiments:
-        given = {**common, **counts, "guardrails": params.guardrails, **experiment.model_dump()}
+        limits = {"guardrails": params.guardrails, "waivers": params.waivers}
+        given = {**common, **counts, **limits, **experiment.model_dump()}
+        # What stands in the waivers is left out: a new one is no reason to time again, `perflib validate` applies it.
         steps.append(_step(EXPERIMENT, given, run, [*base, guardrails_sha256], name=experiment.name))
     return [*steps, plan_report(run)]
 

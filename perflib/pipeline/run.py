@@ -16,7 +16,8 @@ from typing import Any
 from perflib import machine, project, records
 from perflib.benchmarking.lock import host_lock
 from perflib.errors import InterruptedRunError, ParameterError, PerflibError, SetupError, did_you_mean
-from perflib.params import ExperimentParams, RunParams, load_experiments, load_guardrails, load_run
+from perflib.guardrails import load_guardrails, load_waivers
+from perflib.params import ExperimentParams, RunParams, load_experiments, load_run
 from perflib.pipeline.book import Book
 from perflib.pipeline.execute import execute
 from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, executed_path, plan, report_inputs_sha256
@@ -160,8 +161,9 @@ def _read(path: Path, only: Sequence[str]) -> tuple[RunParams, tuple[ExperimentP
 
 
 def _check_guardrails(params: RunParams, experiments: Sequence[ExperimentParams]) -> str:
-    """Return the digest of the limits, if they have the profile of every experiment."""
+    """Return the digest of the limits, if they have the profile of every experiment and no waiver has expired."""
     profiles, digest = load_guardrails(params.guardrails)
+    load_waivers(params.waivers)
     for experiment in experiments:
         word = experiment.guardrail_profile
         if word not in profiles:

@@ -39,6 +39,7 @@ class ReviewsTiny:
     labels: tuple[str, ...] = ("negative", "positive")
     unit = "texts"
     slice_columns: tuple[str, ...] = ("domain",)
+    max_token_count: int | None = MAX_TOKEN_COUNT
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed

@@ -79,6 +79,7 @@ class SentimentMiniLM:
     labels: tuple[str, ...] = ("negative", "positive")
     unit = "texts"
     slice_columns: tuple[str, ...] = ("domain",)
+    max_token_count: int | None = MAX_TOKEN_COUNT
 
     def __init__(self, *, seed: int = 0) -> None:
         self.seed = seed
