@@ -10,10 +10,10 @@ TORCH_INDEX ?=
 PORT ?= 6006
 
 .DEFAULT_GOAL := help
-.PHONY: help env run prepare lab test lint unit notebooks smoke report calibrate tensorboard lock clean
+.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate tensorboard lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 env: $(VENV)/.ready ## make the virtual environment with the pinned dependencies
 
@@ -35,7 +35,7 @@ prepare: env ## fetch, verify and train the default workload, once
 lab: env ## open JupyterLab with the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/01_baseline.ipynb
 
-test: lint unit notebooks ## run every check and every test
+test: lint unit test-gates notebooks ## run every check and every test
 
 lint: env ## check style and types
 	$(BIN)/ruff check .
@@ -43,7 +43,10 @@ lint: env ## check style and types
 	$(BIN)/mypy
 
 unit: env ## run the unit tests, doctests and the report's browser test
-	$(BIN)/python -m pytest -m "not notebooks"
+	$(BIN)/python -m pytest -m "not notebooks and not gates"
+
+test-gates: env ## show the gates fourteen bad models and twenty copies of the baseline
+	$(BIN)/python -m pytest -m gates
 
 notebooks: env ## run the smoke pipeline and nbval over the notebooks
 	$(BIN)/python -m pytest -m notebooks
