@@ -137,9 +137,10 @@ def _decide_measured(comparison: Comparison, validation: Validation) -> tuple[Ca
     if open_gates or not validation.gates:
         return "undecided", open_gates or ["No guardrail was checked, so nothing is known of its answers."]
     if faster:
-        return "approved", [_faster(one) for one in faster] + [
-            _warned(gate) for gate in validation.gates if gate.counts_as == "WARN"
-        ]
+        warned = [_warned(gate) for gate in validation.gates if gate.counts_as == "WARN"]
+        passed_count = sum(gate.counts_as == "PASS" for gate in validation.gates)
+        kept = f"{passed_count} of {len(validation.gates)} guardrails pass."
+        return "approved", [*(_faster(one) for one in faster), kept, *warned]
     undecided = [_unclear(one) for one in comparison.scenarios if one.verdict == "INCONCLUSIVE"]
     if undecided:
         return "undecided", undecided

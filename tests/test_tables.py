@@ -291,7 +291,7 @@ def test_a_probe_stands_with_both_failure_rates_and_the_increase() -> None:
         *("+0.50 pp [−0.75 pp, +1.75 pp]", "yes"),
     ]
     assert cells.rows[2][2:5] == ["0", "12", "14"]
-    assert cells.rows[2][6] == "no: only reported"
+    assert cells.rows[2][6] == "no: too few, or only reported"
     assert "2 kinds" in cells.caption
 
 

@@ -27,6 +27,7 @@ def ruling(measured: Comparison | None, checked: Validation | None, **change: An
     [
         ((FAST, SAME), ("PASS",), "approved", "3.00× [2.80, 3.20] as fast in single"),
         ((FAST, SAME), ("PASS", "WARN"), "approved", "the WARN sentence"),
+        ((FAST, SAME), ("PASS", "WARN", "PASS"), "approved", "2 of 3 guardrails pass."),
         ((FAST, OPEN), ("PASS",), "approved", "as fast in single"),
         ((FAST, SLOW), ("PASS",), "quarantined", "Slower in offline"),
         ((FAST, SAME), ("FAIL",), "quarantined", "the FAIL sentence"),
@@ -54,7 +55,7 @@ def test_a_waived_gate_is_listed_with_its_waiver(found: Any) -> None:
     one = ruling(comparison(FAST, SAME), validation(gates=(gate("PASS"), waived)))
 
     assert one.verdict == "approved"
-    assert one.reasons[1:] == (f"the {found} sentence Waived by {WAIVER}",)
+    assert one.reasons[1:] == ("1 of 2 guardrails pass.", f"the {found} sentence Waived by {WAIVER}")
 
 
 def test_a_waiver_ends_its_sentence() -> None:

@@ -59,7 +59,7 @@ def probes_table(validation: Validation) -> str:
             _failures(one.baseline_fail_count, one),
             _failures(one.candidate_fail_count, one),
             points_change(one.increase),
-            "yes" if one.is_gated else "no: only reported",
+            "yes" if one.is_gated else "no: too few, or only reported",
         )
         for one in validation.probes
     ]
