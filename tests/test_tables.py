@@ -197,6 +197,12 @@ def test_reasons_are_listed_and_escaped() -> None:
     assert tables.reasons_list([]) == '<ul class="reasons"></ul>'
 
 
+def test_many_reasons_are_counted_where_they_would_be_a_wall_of_words() -> None:
+    """Four stand as they are, of five the first three; a candidate's own section has all of them."""
+    assert tables.sentences_of(["1.", "2.", "3.", "4."]) == "1. 2. 3. 4."
+    assert tables.sentences_of(["1.", "2.", "3.", "4.", "5."]) == "1. 2. 3. And 2 more reasons."
+
+
 def test_a_pill_cannot_break_out_of_its_class() -> None:
     """The verdict's word is the class, escaped."""
     assert tables.pill("PASS") == '<span class="verdict pass">PASS</span>'

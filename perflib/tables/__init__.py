@@ -9,7 +9,7 @@ from perflib.tables.gates import gates_table
 from perflib.tables.markup import pill, table
 from perflib.tables.model import baseline_table, ceilings_table, machine_table, operators_table
 from perflib.tables.speed import comparison_table, metrics_table, timings_table
-from perflib.tables.summary import reasons_list, summary_table
+from perflib.tables.summary import reasons_list, sentences_of, summary_table
 
 __all__ = [
     "baseline_table",
@@ -23,6 +23,7 @@ __all__ = [
     "pill",
     "probes_table",
     "reasons_list",
+    "sentences_of",
     "slices_table",
     "summary_table",
     "table",

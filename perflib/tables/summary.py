@@ -8,6 +8,8 @@ from perflib.results import Baseline, Candidate
 from perflib.tables.cells import interval, throughput
 from perflib.tables.markup import pill, table
 
+_SHOWN_REASONS_COUNT = 3
+
 
 def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *, caption: str) -> str:
     """Return the decision in one table: the baseline marked, then every candidate: speed, quality, size, verdict."""
@@ -42,9 +44,17 @@ def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *,
 
 
 def reasons_list(candidates: Sequence[Candidate]) -> str:
-    """Return why each candidate got its verdict."""
+    """Return why each candidate got its verdict: the first reasons, and how many more there are."""
     items = []
     for one in candidates:
-        why = " ".join(html.escape(reason) for reason in one.reasons)
+        why = html.escape(sentences_of(one.reasons))
         items.append(f"<li><strong>{html.escape(one.name)}</strong> {pill(one.verdict)} {why}</li>")
     return f'<ul class="reasons">{"".join(items)}</ul>'
+
+
+def sentences_of(reasons: Sequence[str]) -> str:
+    """Return the first three reasons and the number of others: a wall of words would be read by nobody."""
+    more_count = len(reasons) - _SHOWN_REASONS_COUNT
+    if more_count <= 1:
+        return " ".join(reasons)
+    return f"{' '.join(reasons[:_SHOWN_REASONS_COUNT])} And {more_count} more reasons."
