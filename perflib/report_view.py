@@ -172,6 +172,8 @@ class ReportView:
             _html(tables.gates_table(validation, is_open_only=True))
         show_figure(self.run, plots.plot_flips_by_slice(validation), f"report-flips-{name}")
         _say(sentences.slices_sentence(validation))
+        if validation.notes:
+            _say(sentences.notes_sentence(validation))
         _say(sentences.build_sentence(build))
 
     def _serving(self, comparison: Comparison) -> str:

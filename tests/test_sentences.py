@@ -217,6 +217,14 @@ def test_without_probes_that_is_said() -> None:
     assert sentences.probes_sentence(validation("PASS")) == "No kind of probe has enough of them to be judged."
 
 
+def test_notes_are_told_one_after_the_other() -> None:
+    """What nearly repeats a test text is no gate, but it is said; without notes nothing is."""
+    found = dataclasses.replace(validation("PASS"), notes=("One in tuning.", "No probes."))
+
+    assert sentences.notes_sentence(found) == "Note: One in tuning. Note: No probes."
+    assert sentences.notes_sentence(dataclasses.replace(found, notes=())) == ""
+
+
 def test_the_churn_is_told_with_its_n() -> None:
     """Wrong and both ways are two numbers; the workload is named."""
     churn = Churn(

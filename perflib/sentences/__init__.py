@@ -7,6 +7,7 @@ Notebooks and the report show these; nobody types a number into prose.
 from perflib.sentences.answers import (
     churn_sentence,
     confidence_sentence,
+    notes_sentence,
     probes_sentence,
     quality_sentence,
     slices_sentence,
@@ -36,6 +37,7 @@ __all__ = [
     "distance_sentence",
     "matrix_sentence",
     "noise_sentence",
+    "notes_sentence",
     "prediction_sentence",
     "probes_sentence",
     "profile_sentence",

@@ -59,6 +59,11 @@ def probes_sentence(validation: Validation) -> str:
     return f"Of {total_count:,} probes of {len(gated)} kinds, failures change most for the worse in {_increase(worst)}."
 
 
+def notes_sentence(validation: Validation) -> str:
+    """Say what could not be asked, and what else a reader should know of the data."""
+    return " ".join(f"Note: {note}" for note in validation.notes)
+
+
 def churn_sentence(churn: Churn) -> str:
     """Say how many answers training again with another seed changes."""
     return (
