@@ -11,15 +11,19 @@ A file is either the old one or the new one: it is written beside its place, syn
 
 import dataclasses
 import hashlib
+import io
 import json
 import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from perflib.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_DOCUMENT_BYTES = 256_000_000
 
@@ -118,6 +122,14 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.close(folder)
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror}); free space or choose another folder.") from error
+
+
+def write_parquet(path: Path, frame: "pd.DataFrame") -> Path:
+    """Write a table as compressed Parquet, atomically; return its path. Errors as `write_bytes`."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, compression="zstd", index=False)
+    write_bytes(path, buffer.getvalue())
+    return path
 
 
 def _umask() -> int:

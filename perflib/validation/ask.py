@@ -8,7 +8,7 @@ Answers are cached by what decides them, so the baseline is asked once for all c
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,12 @@ from perflib.validation.numerics import invariances
 from perflib.validation.overlaps import overlaps
 from perflib.validation.perturbations import perturbation_probes
 from perflib.validation.predictions import Answers, pair, predict
-from perflib.validation.probes import Probe, ProbeAnswers, answer_probes, texts_of
+from perflib.validation.probes import Probe, ProbeAnswers, Suite, answer_probes, texts_of
 from perflib.workloads.base import Splits, Workload
 
 # The classes, in order, that sentences about people and the behavioural cases are made for.
 SENTIMENT = ("negative", "positive")
-SUITES = ("perturbation", "counterfactual", "behaviour")
+SUITES: tuple[Suite, ...] = get_args(Suite)
 
 
 @dataclasses.dataclass(frozen=True)

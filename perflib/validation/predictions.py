@@ -84,10 +84,7 @@ class Paired:
 
     def write(self, path: Path) -> Path:
         """Write the frame as compressed Parquet, atomically."""
-        buffer = io.BytesIO()
-        self.to_frame().to_parquet(buffer, compression="zstd", index=False)
-        records.write_bytes(path, buffer.getvalue())
-        return path
+        return records.write_parquet(path, self.to_frame())
 
     @classmethod
     def read(cls, path: Path) -> "Paired":

@@ -12,7 +12,6 @@ that anybody can recompute who failed what.
 
 import collections
 import dataclasses
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -115,10 +114,7 @@ class ProbeAnswers:
 
     def write(self, path: Path) -> Path:
         """Write the frame as compressed Parquet, atomically."""
-        buffer = io.BytesIO()
-        self.to_frame().to_parquet(buffer, compression="zstd", index=False)
-        records.write_bytes(path, buffer.getvalue())
-        return path
+        return records.write_parquet(path, self.to_frame())
 
     @classmethod
     def read(cls, path: Path) -> Self:
