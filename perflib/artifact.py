@@ -11,7 +11,10 @@ Weights are safetensors, ONNX or an engine's own files; nothing is ever unpickle
 """
 
 import dataclasses
+import functools
 import importlib.metadata
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,12 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perflib import engines
+from perflib.batching import Batching, plan_batches, side_by_side
 from perflib.encoded import Encoded
-from perflib.errors import DataError
+from perflib.errors import DataError, SetupError
 from perflib.records import Record, sha256_file, sha256_json
 
 SPEC_FILE = "artifact.json"
-WEIGHT_SUFFIXES = {".safetensors", ".onnx", ".xml", ".bin"}
+# `.pt2` holds machine code that we compiled ourselves; like every file it is opened only with the digest we wrote.
+WEIGHT_SUFFIXES = {".safetensors", ".onnx", ".xml", ".bin", ".pt2"}
+# Plain data beside the weights, such as calibration ranges.
+DATA_SUFFIXES = {".json"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +40,13 @@ class Runtime:
     """
     How an artifact is served: the order and size of batches, threads, replicas, device.
 
-    ``thread_count`` None means all cores allotted.
+    ``batch_token_count`` is the budget of ``token-budget`` batching. ``thread_count`` is that of each replica; None
+    means all cores allotted. Replicas answer batches side by side.
     """
 
-    batching: Literal["as-they-come"] = "as-they-come"
+    batching: Batching = "as-they-come"
     batch_example_count: int = 32
+    batch_token_count: int | None = None
     thread_count: int | None = None
     replica_count: int = 1
     device: Literal["cpu", "cuda"] = "cpu"
@@ -69,7 +78,7 @@ class ArtifactSpec(Record):
     The content of `artifact.json`.
 
     ``builder`` is ``module:function`` of the architecture where the engine needs one (torch);
-    ``config`` is its argument.
+    ``config`` is its argument. ``options`` are the engine's own settings, such as fixed shapes.
     """
 
     schema: ClassVar[str] = "perflib/artifact/1"
@@ -82,6 +91,7 @@ class ArtifactSpec(Record):
     runtime: Runtime
     files: tuple[WeightFile, ...]
     lineage: Lineage
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Artifact:
@@ -89,7 +99,7 @@ class Artifact:
 
     def __init__(self, folder: Path, spec: ArtifactSpec) -> None:
         self.folder, self.spec = folder, spec
-        self._session: engines.Session | None = None
+        self._sessions: list[engines.Session] | None = None
 
     @property
     def digest(self) -> str:
@@ -111,7 +121,7 @@ class Artifact:
         """
         spec = ArtifactSpec.read(folder / SPEC_FILE)
         # An engine opens its weights by their fixed name, so a file that the record leaves out would go unchecked.
-        lying = {path.name for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES}
+        lying = {path.name for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES | DATA_SUFFIXES} - {SPEC_FILE}
         unrecorded = sorted(lying - {file.path for file in spec.files})
         if unrecorded:
             raise DataError(f"{folder / unrecorded[0]} is not in {SPEC_FILE}; build the artifact again.")
@@ -136,6 +146,7 @@ class Artifact:
         builder: str | None = None,
         config: Mapping[str, Any] | None = None,
         runtime: Runtime | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> "Artifact":
         """
         Record the weight files that lie in ``folder`` and write `artifact.json`, last.
@@ -158,6 +169,7 @@ class Artifact:
             runtime=runtime or Runtime(),
             files=files,
             lineage=lineage,
+            options=dict(options or {}),
         )
         spec.write(folder / SPEC_FILE)
         return cls(folder, spec)
@@ -198,13 +210,38 @@ class Artifact:
             builder=spec.builder,
             config=spec.config,
             runtime=spec.runtime,
+            options=spec.options,
         )
 
+    def copy_to(self, folder: Path, *, runtime: "Runtime | None" = None) -> "Artifact":
+        """
+        Put this artifact into another folder, perhaps to be served otherwise; what is there is replaced at the end.
+
+        Weights are linked where the file system can, since an artifact's files never change.
+
+        Raises:
+            SetupError: If the disk is full or cannot be written.
+        """
+        spec = dataclasses.replace(self.spec, runtime=runtime or self.spec.runtime)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
+                new = Path(work) / "new"
+                new.mkdir()
+                for file in spec.files:
+                    _link_or_copy(self.folder / file.path, new / file.path)
+                spec.write(new / SPEC_FILE)
+                shutil.rmtree(folder, ignore_errors=True)
+                new.rename(folder)
+        except OSError as error:
+            raise SetupError(
+                f"{folder} cannot be written ({error.strerror or error}); free space there and try again."
+            ) from error
+        return Artifact.load(folder)
+
     def open(self) -> engines.Session:
-        """Load the weights into the engine, once; later calls return the same session."""
-        if self._session is None:
-            self._session = engines.open_session(self.spec.engine, self.folder, self.spec)
-        return self._session
+        """Load the weights into the engine, once; later calls return the same session, the first replica's."""
+        return self._open_all()[0]
 
     def predict(
         self,
@@ -219,21 +256,37 @@ class Artifact:
 
         Args:
             encoded: Inputs from the workload's ``encode``.
-            batch_example_count: Examples per batch; None takes the runtime block's.
+            batch_example_count: Examples per batch, as they come; None serves as the runtime block says.
             is_padded: Keep every batch as wide as ``encoded``, instead of padding it to its own longest example.
             on_batch: Called after each batch with its number of examples, for progress.
 
         Returns:
             Probabilities, float32, shape (examples, classes), in the order of the inputs.
         """
-        session = self.open()
-        count = self.spec.runtime.batch_example_count if batch_example_count is None else batch_example_count
-        answers = []
-        for batch in encoded.batches(count, is_padded=is_padded):
-            answers.append(softmax(session(batch.arrays)))
-            if on_batch is not None:
-                on_batch(len(batch))
-        return np.concatenate(answers)
+        runtime, lengths = self.spec.runtime, encoded.lengths()
+        if batch_example_count is None:
+            batches = plan_batches(
+                lengths,
+                runtime.batching,
+                example_count=runtime.batch_example_count,
+                token_count=runtime.batch_token_count,
+            )
+        else:
+            batches = plan_batches(lengths, "as-they-come", example_count=batch_example_count)
+        sessions = self._open_all()
+        work = [
+            functools.partial(_ask, encoded.rows(rows) if is_padded else encoded.take(rows).arrays) for rows in batches
+        ]
+        answers = side_by_side(work, sessions, on_done=on_batch and (lambda at: on_batch(len(batches[at]))))
+        ordered = np.empty((len(encoded), answers[0].shape[1]), np.float32)
+        for rows, answer in zip(batches, answers, strict=True):
+            ordered[rows] = answer
+        return ordered
+
+    def _open_all(self) -> list[engines.Session]:
+        if self._sessions is None:
+            self._sessions = engines.open_sessions(self.spec.engine, self.folder, self.spec)
+        return self._sessions
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
@@ -244,11 +297,22 @@ def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return probabilities
 
 
+def _ask(arrays: Mapping[str, NDArray[np.generic]], session: engines.Session) -> NDArray[np.float32]:
+    return softmax(session(arrays))
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _weight_path(folder: Path, name: str) -> Path:
     path = folder / name
     if path.resolve().parent != folder.resolve() or path.is_symlink():
         raise DataError(f"weight file {name!r} of {folder} is not a plain file inside it; build the artifact again.")
-    if path.suffix not in WEIGHT_SUFFIXES:
+    if path.suffix not in WEIGHT_SUFFIXES | DATA_SUFFIXES:
         raise DataError(
             f"{path} is no weight file that perflib loads ({', '.join(sorted(WEIGHT_SUFFIXES))}); "
             "convert it to safetensors: pickled weights can run code."

@@ -60,6 +60,10 @@ class Encoded:
         longest = max(int(picked[MASK].sum(axis=1).max(initial=0)), 1)
         return Encoded({name: array[:, :longest] if array.ndim == 2 else array for name, array in picked.items()})
 
+    def rows(self, rows: Sequence[int] | NDArray[np.integer]) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays of some examples, with all the padding that they have."""
+        return {name: array[rows] for name, array in self.arrays.items()}
+
     def batches(self, batch_size: int, *, is_padded: bool = False) -> list["Encoded"]:
         """
         Return consecutive batches in the order given.
@@ -79,11 +83,15 @@ class Encoded:
 
         Examples are ranked by length and taken at equal steps, so a sample of 128 has the same quantiles as the whole.
         """
+        return self if count >= len(self) else self.take(self.stratified_rows(count))
+
+    def stratified_rows(self, count: int) -> NDArray[np.int64]:
+        """Return the rows of the sample that `stratified` takes."""
         if count >= len(self):
-            return self
+            return np.arange(len(self), dtype=np.int64)
         ranked = np.argsort(self.lengths(), kind="stable")
         steps = (np.arange(count) + 0.5) * len(self) / count
-        return self.take(np.sort(ranked[steps.astype(int)]))
+        return np.sort(ranked[steps.astype(int)]).astype(np.int64)
 
     def digest(self) -> str:
         """Return a sha256 over names, types, shapes and values."""

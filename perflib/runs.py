@@ -5,7 +5,6 @@ A run is a folder; everything that it says can be traced to a record in it.
 """
 
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,7 +68,7 @@ class Run:
     def candidate_names(self) -> list[str]:
         """Return every candidate that was built, measured, validated or has failed."""
         found = {name for kind in (Build, Comparison, Validation, Failure) for name in self.names(kind)}
-        return sorted(found - {"baseline", "report"})
+        return sorted(found - {"baseline", "ladder", "report"})
 
     def profile(self) -> Profile | None:
         """Return the baseline's profile."""
@@ -87,17 +86,11 @@ class Run:
         An artifact that is already there with the same digest stays.
         """
         folder = self.artifact_folder(name)
-        spec = dataclasses.replace(artifact.spec, runtime=runtime)
         if (folder / SPEC_FILE).is_file():
             kept = Artifact.load(folder)
-            if kept.spec == spec:
+            if kept.spec == dataclasses.replace(artifact.spec, runtime=runtime):
                 return kept
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        for file in spec.files:
-            _link_or_copy(artifact.folder / file.path, folder / file.path)
-        spec.write(folder / SPEC_FILE)
-        return Artifact.load(folder)
+        return artifact.copy_to(folder, runtime=runtime)
 
 
 def newest_run(outputs: Path | None = None, *, params_name: str | None = None) -> Run | None:
@@ -120,10 +113,3 @@ def open_run(folder: Path) -> Run:
     if not (folder / SUMMARY_FILE).is_file() and not (folder / "records").is_dir():
         raise ParameterError(f"{folder} is no run folder (it has no {SUMMARY_FILE}); name one of {folder.parent}.")
     return Run(folder.resolve())
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)

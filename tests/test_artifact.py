@@ -69,7 +69,7 @@ def test_batches_are_those_of_the_runtime_block_or_those_asked_for(
         seen.append(arrays["input_ids"].shape)
         return session(arrays)
 
-    artifact._session = watched
+    artifact._sessions = [watched]
     artifact.predict(make_inputs(10), on_batch=told.append, **settings)
 
     assert told == counts

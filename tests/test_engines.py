@@ -1,6 +1,8 @@
 """Engines: the door opens by name, and the torch engine runs nothing that is not a marked builder."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from tiny_artifact import CONFIG, make_inputs, write_artifact
 
 from perflib import engines, machine
 from perflib.artifact import Artifact, Runtime
-from perflib.engines import torch_engine
+from perflib.engines import openvino_engine, torch_engine
 from perflib.errors import DataError, ParameterError, SetupError
 
 
@@ -18,7 +20,7 @@ def test_an_unknown_engine_is_a_parameter_error(tmp_path: Path) -> None:
     spec = write_artifact(tmp_path).spec
 
     with pytest.raises(ParameterError, match="engine `opnvino` is not known; did you mean `openvino`"):
-        engines.open_session("opnvino", tmp_path, spec)
+        engines.open_sessions("opnvino", tmp_path, spec)
 
 
 def test_an_engine_without_its_package_is_a_setup_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +28,7 @@ def test_an_engine_without_its_package_is_a_setup_error(tmp_path: Path, monkeypa
     monkeypatch.setitem(engines._BUILT_IN, "ghost", "perflib.engines.no_such_module")
 
     with pytest.raises(SetupError, match="install it with pip"):
-        engines.open_session("ghost", tmp_path, write_artifact(tmp_path).spec)
+        engines.open_sessions("ghost", tmp_path, write_artifact(tmp_path).spec)
 
 
 @pytest.mark.parametrize("builder", ["os:system", "builtins:eval", "perflib.workloads.bert:MeanPooledClassifier"])
@@ -102,3 +104,151 @@ def test_floating_inputs_take_the_precision_and_token_ids_stay_integers() -> Non
 
     assert tensors["ids"].dtype == torch.int64
     assert tensors["image"].dtype == torch.bfloat16
+
+
+# --- OpenVINO -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def on_openvino(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The tiny BERT, converted."""
+    parent = write_artifact(tmp_path_factory.mktemp("torch"))
+    folder = tmp_path_factory.mktemp("openvino")
+    openvino_engine.save_model(openvino_engine.convert(parent, make_inputs(8).take([2, 3])), folder)
+    return parent.derive(folder, {}, engine="openvino", builder=None, config={})
+
+
+def served(artifact: Artifact, **changes: Any) -> Artifact:
+    """Return the artifact with other options or another runtime block."""
+    return Artifact(artifact.folder, dataclasses.replace(artifact.spec, **changes))
+
+
+def spy_plans(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Record the shape that each planned call was given, and the shape that it ran in."""
+    seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    real = openvino_engine._Plan.__call__
+
+    def call(plan: Any, arrays: Any) -> Any:
+        seen.append((arrays["input_ids"].shape, plan._buffers["input_ids"].shape))
+        return real(plan, arrays)
+
+    monkeypatch.setattr(openvino_engine._Plan, "__call__", call)
+    return seen
+
+
+def test_a_planned_call_is_padded_to_the_next_length_and_others_are_not_planned(
+    on_openvino: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Borders exact: a length that is planned takes its own plan, one above takes the next, the rest none."""
+    options = {"shapes": "bucketed", "lengths": [3, 6], "batches": [1, 2]}
+    seen, inputs = spy_plans(monkeypatch), make_inputs(8)
+    session, want = served(on_openvino, options=options).open(), on_openvino.open()(inputs.arrays)
+
+    for row in range(8):
+        np.testing.assert_allclose(session(inputs.take([row]).arrays), want[[row]], atol=1e-6)
+    assert seen == [((1, n), (1, 3)) for n in (1, 2, 3)] + [((1, n), (1, 6)) for n in (4, 5, 6)]
+    seen.clear()
+    for rows in ([0, 3], [3, 4, 5], [6, 7]):
+        np.testing.assert_allclose(session(inputs.take(rows).arrays), want[rows], atol=1e-6)
+    assert seen == [((2, 4), (2, 6))]
+
+
+def test_a_short_text_after_a_long_one_meets_none_of_its_tokens(on_openvino: Artifact) -> None:
+    """Buffers are used again, so what a call does not fill must be empty."""
+    session = served(on_openvino, options={"shapes": "fixed", "lengths": [8], "batches": [1]}).open()
+    long, short = make_inputs(8).take([7]).arrays, make_inputs(8).take([1]).arrays
+    first = session(short)
+    kept = first.copy()
+    session(long)
+
+    np.testing.assert_array_equal(session(short), kept)
+    np.testing.assert_array_equal(first, kept)  # an answer that was handed out is not written over
+
+
+def test_everything_is_compiled_when_the_artifact_is_opened(
+    on_openvino: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three plans are four compilations at opening and none in a call."""
+    compiled: list[Any] = []
+    real = openvino_engine.compile_model
+    monkeypatch.setattr(
+        openvino_engine, "compile_model", lambda *given, **named: compiled.append(1) or real(*given, **named)
+    )
+    session = served(on_openvino, options={"shapes": "bucketed", "lengths": [2, 4, 6], "batches": [1]}).open()
+
+    assert len(compiled) == 4
+    for row in range(8):
+        session(make_inputs(8).take([row]).arrays)
+    assert len(compiled) == 4
+
+
+@pytest.mark.parametrize("options", [{}, {"shapes": "bucketed", "lengths": [4, 8], "batches": [2]}])
+def test_replicas_share_one_compiled_model_with_a_stream_each(
+    on_openvino: Artifact, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """Weights are held once; threads are those of all replicas; answers keep their places."""
+    made: list[Any] = []
+    real = openvino_engine.compile_model
+    monkeypatch.setattr(
+        openvino_engine, "compile_model", lambda *given, **named: made.append(real(*given, **named)) or made[-1]
+    )
+    runtime = Runtime(batching="sorted", batch_example_count=2, thread_count=1, replica_count=2)
+    artifact, inputs = served(on_openvino, options=options, runtime=runtime), make_inputs(24)
+
+    np.testing.assert_allclose(artifact.predict(inputs), on_openvino.predict(inputs), atol=1e-6)
+    assert len(engines.open_sessions("openvino", artifact.folder, artifact.spec)) == 2
+    assert len(made) == 2 * (1 + len(options.get("lengths", ())))
+    assert {model.get_property("NUM_STREAMS") for model in made} == {2}
+    assert {model.get_property("INFERENCE_NUM_THREADS") for model in made} == {2}
+
+
+def test_settings_of_an_artifact_reach_the_engine_and_stand_above_ours(
+    on_openvino: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An int8 model computes the rest in fp32, unless its options say otherwise."""
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        openvino_engine.openvino.Core, "compile_model", lambda core, model, device, settings: given.append(settings)
+    )
+    for options in (
+        {},
+        {"arithmetic": "bf16"},
+        {"settings": {"INFERENCE_PRECISION_HINT": "f16", "CPU_DENORMALS": "YES"}},
+    ):
+        openvino_engine.compile_plans(on_openvino.folder, served(on_openvino, precision="int8", options=options).spec)
+
+    assert [settings["INFERENCE_PRECISION_HINT"] for settings in given] == ["f32", "bf16", "f16"]
+    assert given[2]["CPU_DENORMALS"] == "YES"
+    assert {settings["INFERENCE_NUM_THREADS"] for settings in given} == {1}
+
+
+def test_an_embedding_that_is_packed_is_unpacked_once_for_all_plans(on_openvino: Artifact, tmp_path: Path) -> None:
+    """After the folding the table is one constant, with the values that the packed one stands for."""
+    import openvino
+
+    ops = openvino.opset13
+    packed = np.arange(-6, 6, dtype=np.int8).reshape(4, 3)
+    ids = ops.parameter([-1, -1], np.int64, name="input_ids")
+    table = ops.multiply(ops.convert(ops.constant(packed), "f32"), ops.constant(np.float32(0.5)))
+    model = openvino.Model([ops.gather(table, ids, ops.constant(np.int64(0)))], [ids])
+    openvino_engine._fold_tables(model)
+    (gather,) = [node for node in model.get_ordered_ops() if node.get_type_name() == "Gather"]
+    source = gather.input(0).get_source_output().get_node()
+
+    assert source.get_type_name() == "Constant"
+    np.testing.assert_array_equal(source.data, packed * np.float32(0.5))
+
+
+def test_shares_of_precisions_are_named_as_ours() -> None:
+    """Signed and unsigned int8 are one precision; what is unknown keeps its name."""
+    layers = [{"precision": name} for name in ("i8", "u8", "u8", "f32", "bf16", "f16", "boolean", "f32")]
+
+    assert openvino_engine.precision_shares(layers) == {
+        "bf16": 0.125,
+        "boolean": 0.125,
+        "fp16": 0.125,
+        "fp32": 0.25,
+        "int8": 0.375,
+    }
+    assert openvino_engine.precision_shares([]) == {}
+    assert (openvino_engine.int8_share(layers), openvino_engine.int8_share([])) == (0.375, 0.0)
