@@ -13,7 +13,7 @@ _PLACES = {
     "Run": "perflib.runs",
     "Session": "perflib.session",
     "Workload": "perflib.workloads.base",
-    "build_candidate": "perflib.compression.stage",
+    "build_candidate": "perflib.compression.build",
     "compare": "perflib.benchmarking.compare",
     "get_workload": "perflib.workloads",
     "parse_recipe": "perflib.compression.stage",

@@ -23,7 +23,10 @@ MATRIX_FLAGS = (
     "avx2", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
     "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
-ENGINE_PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime", "numpy", "papermill")
+ENGINE_PACKAGES = (
+    *("torch", "torchao", "torch_pruning", "transformers", "openvino", "nncf", "onnx", "onnxruntime"),
+    *("numpy", "papermill"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,6 +55,11 @@ def answers_dir() -> Path:
     return cache_dir() / "predictions"
 
 
+def builds_dir() -> Path:
+    """Return where built stages of recipes are cached."""
+    return cache_dir() / "builds"
+
+
 def lock_dir() -> Path:
     """Return where the host's benchmark lock lies: ``PERFLIB_LOCK_DIR`` or the user's runtime folder."""
     from platformdirs import user_runtime_path

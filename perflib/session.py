@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 
 from perflib import machine, project, records, scraps, tables
 from perflib.artifact import Artifact, Runtime
+from perflib.compression.materials import Materials, gather
 from perflib.encoded import Encoded
 from perflib.errors import PerflibError
 from perflib.records import Record
 from perflib.runs import Run, newest_run
 from perflib.validation import predictions
 from perflib.validation.ask import Material, prepare_material
+from perflib.validation.overlaps import check_apart
 from perflib.workloads import get_workload
 from perflib.workloads.base import Splits, Workload
 
@@ -87,6 +89,14 @@ class Session:
     def inputs(self) -> Encoded:
         """The encoded test split, in its own order and with its real lengths."""
         return self.workload.encode(self.splits.test.inputs)
+
+    @functools.cached_property
+    def materials(self) -> Materials:
+        """What candidates are built with: every split but the test split."""
+        splits = self.splits
+        for part in (splits.train, splits.calibration, splits.tuning):
+            check_apart(f"the {part.name} {self.workload.unit}", part.keys, splits.test.keys)
+        return gather(self.workload, splits, seed=self.seed)
 
     @functools.cached_property
     def material(self) -> Material:

@@ -13,6 +13,7 @@ from perflib.results import (
     ArmTiming,
     Baseline,
     Build,
+    BuildStep,
     Calibration,
     CalibrationCell,
     Candidate,
@@ -29,6 +30,8 @@ from perflib.results import (
     Identity,
     Interval,
     Invariance,
+    Ladder,
+    LadderTotal,
     Life,
     LifeProcesses,
     LowerBound,
@@ -43,7 +46,10 @@ from perflib.results import (
     Profile,
     Readings,
     ReliabilityBin,
+    Rival,
     RuleScore,
+    Rung,
+    RungSpeed,
     ScenarioComparison,
     ScenarioMeasurement,
     SliceResult,
@@ -477,13 +483,22 @@ def build(**change: Any) -> Build:
     """Return a build that made the model four times smaller."""
     one = Build(
         name="int8",
-        recipe=({"int8": {}},),
+        recipe=({"quantize": {}},),
         artifact_sha256=SHA,
         parent_sha256=SHA,
         size_bytes=25_000_000,
         parent_size_bytes=100_000_000,
         build_sec=12.0,
-        proofs=({"stage": "int8", "low_precision_share_ratio": 1.0, "linear_layer_count": 37},),
+        steps=(
+            BuildStep(
+                stage="quantize",
+                artifact_sha256="b" * 64,
+                size_bytes=25_000_000,
+                build_sec=12.0,
+                is_cached=False,
+                proof={"low_precision_share_ratio": 1.0, "linear_layer_count": 37},
+            ),
+        ),
     )
     return dataclasses.replace(one, **change)
 
@@ -533,6 +548,42 @@ def profile() -> Profile:
 def ceilings(**change: Any) -> Ceilings:
     """Return the ceilings of a machine."""
     return dataclasses.replace(Ceilings(2, 1e11, 3e11, 6e11, 2e10), **change)
+
+
+def ladder(**change: Any) -> Ladder:
+    """Return a recipe of two steps, 2× and 3× in both scenarios, that give 6.6× together, and two rivals."""
+    rungs = tuple(
+        Rung(
+            stage=stage,
+            line={stage: {"layers": 3}},
+            artifact_sha256=SHA,
+            size_bytes=size_bytes,
+            build_sec=60.0,
+            speeds=tuple(
+                RungSpeed(name, Interval(factor, 0.9 * factor, 1.1 * factor, 0.9), "IMPROVEMENT", 6)
+                for name in ("single", "offline")
+            ),
+        )
+        for stage, factor, size_bytes in (("distil", 2.0, 60_000_000), ("quantize", 3.0, 15_000_000))
+    )
+    slow = scenario("offline", speedup_ratio=Interval(2.5, 2.2, 2.8, 0.9))
+    one = Ladder(
+        name="best",
+        baseline_sha256=SHA,
+        candidate_sha256=SHA,
+        baseline_size_bytes=100_000_000,
+        rungs=rungs,
+        totals=tuple(
+            LadderTotal(name, Interval(6.6, 6.1, 7.0, 0.9), 6.0, 1.1, lives_count=5) for name in ("single", "offline")
+        ),
+        rivals=(
+            Rival("onnx", is_approved=True, comparison=comparison(scenario("single"), slow, name="best against onnx")),
+            Rival("other", is_approved=False, comparison=comparison(name="best against other")),
+        ),
+        absent_rivals=("third",),
+        comparisons=(comparison(name="distil"), comparison(name="quantize")),
+    )
+    return dataclasses.replace(one, **change)
 
 
 def prediction(speedup_ratio: float = 3.0) -> Prediction:

@@ -194,9 +194,10 @@ def test_calibration_texts_of_the_test_split_are_refused_before_anything_is_buil
     leaky = dataclasses.replace(
         one, inputs=(*one.inputs[1:], splits.test.inputs[0]), keys=(*one.keys[1:], splits.test.keys[0])
     )
-    words.__dict__["splits"] = SimpleNamespace(calibration=leaky, test=splits.test)
-    with pytest.raises(DataError, match=r"the calibration texts of `low` overlap with the test split: 1 of 10"):
-        experiment.build(words, "low", [{"bf16": {}}])
+    parts = {"train": splits.train, "tuning": splits.tuning, "calibration": leaky, "test": splits.test}
+    words.__dict__["splits"] = SimpleNamespace(**parts)
+    with pytest.raises(DataError, match=r"the calibration texts overlap with the test split: 1 of 10"):
+        experiment.build(words, "low", ["precision"])
 
     assert not words.run.artifact_folder("low").exists()
     assert words.run.read(Build, "low") is None

@@ -4,37 +4,32 @@ A stage turns one artifact into another; a recipe is a list of stages.
 A stage never measures speed and never sees the test split.
 It says what it cannot do before any work, and proves afterwards that what it promised is what runs.
 
-    recipe = parse_recipe([{"int8": {"calibration_example_count": 300}}])
-    artifact, build = build_candidate("int8", recipe, parent=baseline, folder=folder, materials=materials)
+    recipe = parse_recipe([{"distil": {"layers": 3}}, {"quantize": {"scheme": "int8-static"}}])
+    check_recipe(recipe, baseline.spec, materials)
 
 A package adds a stage by the entry point group ``perflib.stages``; a recipe may also name ``module:Class``.
 """
 
 import dataclasses
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from perflib.artifact import Artifact, ArtifactSpec
-from perflib.encoded import Encoded
+from perflib.compression.materials import Materials
 from perflib.errors import ParameterError, StageError, did_you_mean
 from perflib.plugins import find_plugin
-from perflib.progress import Progress
 from perflib.records import dumps
-from perflib.results import Build
 
-_BUILT_IN = {"bf16": "perflib.compression.bf16:Bf16", "int8": "perflib.compression.int8:Int8"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Materials:
-    """What a stage may use besides its parent: inputs of the calibration split, and the seed."""
-
-    calibration: Encoded
-    seed: int = 0
+_BUILT_IN = {
+    "precision": "perflib.compression.precision:Precision",
+    "runtime": "perflib.compression.runtime:Serve",
+    "engine": "perflib.compression.engine:Engine",
+    "quantize": "perflib.compression.quantize:Quantize",
+    "prune": "perflib.compression.prune:Prune",
+    "distil": "perflib.compression.distil:Distil",
+    "vocabulary": "perflib.compression.vocabulary:Vocabulary",
+}
 
 
 @runtime_checkable
@@ -42,12 +37,14 @@ class Stage(Protocol):
     """
     One technique. Its options are the fields of a frozen dataclass.
 
-    `check` raises `StageError` when the parent does not suit, before any work.
+    `check` raises `StageError` when the parent or the materials do not suit, before any work of any stage.
     `apply` writes a sealed artifact into ``folder`` and returns it with the proof that the technique took effect.
+    A stage whose options name files has a third method, ``outside_sha256() -> str``, the digest of their content, so
+    that a changed file is another build.
     """
 
-    def check(self, parent: ArtifactSpec) -> None:
-        """Refuse, in one sentence, a parent that this stage cannot take."""
+    def check(self, parent: ArtifactSpec, materials: Materials) -> ArtifactSpec:
+        """Refuse, in one sentence, what cannot be done; else return what the child will be, as far as is known."""
         ...
 
     def apply(self, parent: Artifact, folder: Path, materials: Materials) -> tuple[Artifact, dict[str, Any]]:
@@ -76,68 +73,42 @@ def parse_recipe(lines: Sequence[Any]) -> tuple[Ingredient, ...]:
         ParameterError: If it is no such list, a stage is unknown, or an option is unknown or of the wrong type.
     """
     if not isinstance(lines, Sequence) or isinstance(lines, str) or not lines:
-        raise ParameterError(f"the recipe is {lines!r}; write a list of stages, such as [int8: {{}}].")
+        raise ParameterError(f"the recipe is {lines!r}; write a list of stages, such as [quantize: {{}}].")
     return tuple(_ingredient(line) for line in lines)
 
 
-def build_candidate(
-    name: str,
-    recipe: Sequence[Ingredient],
-    *,
-    parent: Artifact,
-    folder: Path,
-    materials: Materials,
-    clock: Callable[[], float] = time.perf_counter,
-) -> tuple[Artifact, Build]:
+def check_recipe(recipe: Sequence[Ingredient], parent: ArtifactSpec, materials: Materials) -> ArtifactSpec:
     """
-    Apply a recipe to an artifact.
+    Check every stage against what the ones before it will have made, without doing any work.
 
-    Args:
-        name: The candidate's name.
-        recipe: From `parse_recipe`.
-        parent: What the first stage takes.
-        folder: Where the artifact goes; it appears there complete or not at all.
-        materials: Calibration inputs and seed.
-        clock: Monotonic seconds.
+    Returns:
+        ArtifactSpec: What the recipe will make, as far as is known.
 
     Raises:
-        StageError: If a stage refuses its parent or cannot prove its effect.
+        StageError: By the first stage that cannot take what it would be given, with its place in the recipe.
     """
-    start_sec, proofs, current = clock(), [], parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=f".{name}.", dir=folder.parent) as work,
-        Progress(f"building {name}", len(recipe)) as bar,
-    ):
-        for position, line in enumerate(recipe):
-            line.stage.check(current.spec)
-            place = Path(work) / f"{position}-{_word(line.name)}"
-            current, proof = line.stage.apply(current, place, materials)
-            if current.folder != place:
-                # Otherwise the move below would take away the parent's own folder.
-                raise StageError(f"stage `{line.name}` wrote to {current.folder}, not to the folder it was given.")
-            proofs.append({"stage": line.name, **proof})
-            bar.step(line.name)
-        shutil.rmtree(folder, ignore_errors=True)
-        current.folder.rename(folder)
-    artifact = Artifact.load(folder)
-    return artifact, Build(
-        name=name,
-        recipe=tuple(line.to_dict() for line in recipe),
-        artifact_sha256=artifact.digest,
-        parent_sha256=parent.digest,
-        size_bytes=artifact.size_bytes,
-        parent_size_bytes=parent.size_bytes,
-        build_sec=clock() - start_sec,
-        proofs=tuple(proofs),
-    )
+    for position, line in enumerate(recipe, start=1):
+        try:
+            parent = line.stage.check(parent, materials)
+        except StageError as error:
+            raise StageError(f"line {position} of the recipe: {error}") from error
+    return parent
+
+
+def require_torch(parent: ArtifactSpec, *, stage: str) -> None:
+    """Refuse a parent that is no fp32 PyTorch model: what trains or reshapes must stand before what converts."""
+    if parent.engine != "torch" or parent.precision != "fp32":
+        raise StageError(
+            f"stage `{stage}` takes a torch fp32 artifact, but what comes to it is {parent.engine} "
+            f"{parent.precision}; put it before the stages that quantize or convert."
+        )
 
 
 def _ingredient(line: Any) -> Ingredient:
     if isinstance(line, str):
         line = {line: None}
     if not isinstance(line, Mapping) or len(line) != 1:
-        raise ParameterError(f"recipe line {line!r} is not one stage with its options; write `- int8: {{}}`.")
+        raise ParameterError(f"recipe line {line!r} is not one stage with its options; write `- quantize: {{}}`.")
     ((name, options),) = line.items()
     if not isinstance(options, Mapping | None):
         raise ParameterError(f"the options of stage `{name}` are {options!r}; write them as `key: value`.")
@@ -168,7 +139,3 @@ def _make(kind: type, name: str, options: dict[str, Any]) -> Stage:
             f"option `{where}` of stage `{name}`: {first['msg']} (it is {first['input']!r})."
         ) from error
     return made
-
-
-def _word(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name)

@@ -9,10 +9,26 @@ from perflib.results.speed import Interval
 
 
 @dataclasses.dataclass(frozen=True)
-class Build(Record):
-    """What it took to make a candidate, and the proof that each stage did what its name says."""
+class BuildStep:
+    """One stage of a recipe: what it left, what it cost once, and the proof that it did what its name says."""
 
-    schema: ClassVar[str] = "perflib/build/1"
+    stage: str
+    artifact_sha256: str
+    size_bytes: int
+    build_sec: float
+    is_cached: bool
+    proof: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Build(Record):
+    """
+    What it took to make a candidate.
+
+    ``build_sec`` is the one-time cost of all steps, those included that were found in the cache.
+    """
+
+    schema: ClassVar[str] = "perflib/build/2"
 
     name: str
     recipe: tuple[dict[str, Any], ...]
@@ -21,7 +37,12 @@ class Build(Record):
     size_bytes: int
     parent_size_bytes: int
     build_sec: float
-    proofs: tuple[dict[str, Any], ...]
+    steps: tuple[BuildStep, ...]
+
+    @property
+    def proofs(self) -> tuple[dict[str, Any], ...]:
+        """The proofs of all steps, each with its stage's name."""
+        return tuple({"stage": step.stage, **step.proof} for step in self.steps)
 
 
 @dataclasses.dataclass(frozen=True)
