@@ -9,6 +9,7 @@ but trying tells which, so two seconds are spent on a copy of the model.
 import contextlib
 import copy
 import dataclasses
+import functools
 import math
 import statistics
 import time
@@ -93,17 +94,16 @@ def finetune(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model.train()
-        steps_sec = (
-            _probe(model, train.take(_typical_rows(train, batch_example_count)), clock) if bf16 == "probe" else {}
-        )
-        is_bf16 = bool(steps_sec) and steps_sec["bf16"] < steps_sec["fp32"] * (1 - BF16_MUST_SAVE_RATIO)
+        typical = train.take(typical_rows(train, batch_example_count))
+        steps_sec = _probe(model, typical, clock) if bf16 == "probe" else {}
+        is_bf16 = is_bf16_quicker(steps_sec)
         torch.manual_seed(seed)  # the probe's dropout must not decide what training sees
         optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, _warm_up_and_decay(steps_count))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_up_and_decay(steps_count))
         started_sec, loss = clock(), math.nan
         with Progress(label, steps_count) as progress:
             for _ in range(epochs_count):
-                for rows in _batches(train.lengths(), batch_example_count, rng):
+                for rows in bucketed_batches(train.lengths(), batch_example_count, rng):
                     loss = _step(model, optimiser, train.take(rows), targets[rows], is_bf16=is_bf16)
                     schedule.step()
                     progress.step(f"loss {loss:.3f}")
@@ -127,6 +127,58 @@ def finetune(
     )
 
 
+def time_steps(step: Callable[..., object], clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
+    """
+    Time training steps in both precisions, in turn, for two seconds.
+
+    Args:
+        step: Called with ``is_bf16``; it must leave alone what is trained afterwards.
+        clock: Monotonic seconds.
+
+    Returns:
+        The median second of a step, under ``fp32`` and ``bf16``.
+    """
+    samples_sec: dict[str, list[float]] = {"fp32": [], "bf16": []}
+    started_sec = clock()
+    while clock() - started_sec < PROBE_SEC or len(samples_sec["bf16"]) < 3:
+        for precision, samples in samples_sec.items():
+            before_sec = clock()
+            step(is_bf16=precision == "bf16")
+            samples.append(clock() - before_sec)
+    # The first of each compiles and allocates.
+    return {precision: statistics.median(samples[1:]) for precision, samples in samples_sec.items()}
+
+
+def is_bf16_quicker(steps_sec: Mapping[str, float]) -> bool:
+    """Say whether what `time_steps` found speaks for bf16; without a finding it does not."""
+    return bool(steps_sec) and steps_sec["bf16"] < steps_sec["fp32"] * (1 - BF16_MUST_SAVE_RATIO)
+
+
+def typical_rows(train: Encoded, count: int) -> NDArray[np.int64]:
+    """Take the examples whose lengths are in the middle."""
+    ranked = np.argsort(train.lengths(), kind="stable")
+    first = max((len(ranked) - count) // 2, 0)
+    return ranked[first : first + count].astype(np.int64)
+
+
+def bucketed_batches(lengths: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Shuffle, sort by length within large buckets, cut into batches and shuffle those."""
+    order = rng.permutation(len(lengths))
+    bucket = size * _BUCKET_BATCH_COUNT
+    batches = []
+    for start in range(0, len(order), bucket):
+        rows = order[start : start + bucket]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[cut : cut + size] for cut in range(0, len(rows), size)]
+    return [batches[at] for at in rng.permutation(len(batches))]
+
+
+def warm_up_and_decay(steps_count: int) -> Callable[[int], float]:
+    """Return the share of the highest learning rate at a step: up over the first tenth, then linearly to zero."""
+    warm_up_count = max(steps_count // 10, 1)
+    return lambda step: min((step + 1) / warm_up_count, (steps_count - step) / max(steps_count - warm_up_count, 1), 1.0)
+
+
 def _step(
     model: nn.Module, optimiser: torch.optim.Optimizer, batch: Encoded, targets: torch.Tensor, *, is_bf16: bool
 ) -> float:
@@ -141,41 +193,9 @@ def _step(
 
 
 def _probe(model: nn.Module, batch: Encoded, clock: Callable[[], float]) -> Mapping[str, float]:
-    """Time steps on a copy, the two precisions in turn, and return the median second of each."""
+    """Time steps on a copy."""
     twin = copy.deepcopy(model)
     # A learning rate of zero: the cost of a step is that of any other, and repeated steps cannot diverge.
     optimiser = torch.optim.AdamW(twin.parameters(), lr=0.0, fused=True)
     targets = torch.zeros(len(batch), dtype=torch.int64)
-    samples_sec: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    started_sec = clock()
-    while clock() - started_sec < PROBE_SEC or len(samples_sec["bf16"]) < 3:
-        for precision, samples in samples_sec.items():
-            before_sec = clock()
-            _step(twin, optimiser, batch, targets, is_bf16=precision == "bf16")
-            samples.append(clock() - before_sec)
-    # The first of each compiles and allocates.
-    return {precision: statistics.median(samples[1:]) for precision, samples in samples_sec.items()}
-
-
-def _typical_rows(train: Encoded, count: int) -> NDArray[np.int64]:
-    """Take the examples whose lengths are in the middle."""
-    ranked = np.argsort(train.lengths(), kind="stable")
-    first = max((len(ranked) - count) // 2, 0)
-    return ranked[first : first + count].astype(np.int64)
-
-
-def _batches(lengths: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Shuffle, sort by length within large buckets, cut into batches and shuffle those."""
-    order = rng.permutation(len(lengths))
-    bucket = size * _BUCKET_BATCH_COUNT
-    batches = []
-    for start in range(0, len(order), bucket):
-        rows = order[start : start + bucket]
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += [rows[cut : cut + size] for cut in range(0, len(rows), size)]
-    return [batches[at] for at in rng.permutation(len(batches))]
-
-
-def _warm_up_and_decay(steps_count: int) -> Callable[[int], float]:
-    warm_up_count = max(steps_count // 10, 1)
-    return lambda step: min((step + 1) / warm_up_count, (steps_count - step) / max(steps_count - warm_up_count, 1), 1.0)
+    return time_steps(functools.partial(_step, twin, optimiser, batch, targets), clock)
