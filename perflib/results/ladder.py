@@ -1,0 +1,86 @@
+"""Which step of a recipe gave what, each measured against the one before; and against what one would pick instead."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+from perflib.records import Record
+from perflib.results.speed import Comparison, Interval, SpeedVerdict
+
+
+@dataclasses.dataclass(frozen=True)
+class RungSpeed:
+    """What one step did in one scenario: ``factor_ratio`` above 1 is faster than the step before."""
+
+    scenario: str
+    factor_ratio: Interval
+    verdict: SpeedVerdict
+    lives_count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Rung:
+    """One step of the recipe, in the order of the recipe."""
+
+    stage: str
+    line: dict[str, Any]
+    artifact_sha256: str
+    size_bytes: int
+    build_sec: float
+    speeds: tuple[RungSpeed, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderTotal:
+    """
+    Last step against baseline in one scenario, paired directly.
+
+    ``product_ratio`` multiplies the steps' estimates. What the total differs from it, ``unattributed_ratio``, is shown
+    and not explained away.
+    """
+
+    scenario: str
+    total_ratio: Interval
+    product_ratio: float
+    unattributed_ratio: float
+    lives_count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Rival:
+    """What a person would pick instead, and how much faster the candidate is than that, paired directly."""
+
+    name: str
+    is_approved: bool
+    comparison: Comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class Ladder(Record):
+    """
+    A recipe, step by step.
+
+    ``comparisons`` holds the raw samples, one for each rung; the total's own are in the candidate's comparison record.
+    ``absent_rivals`` were named, but could not be built or timed.
+    """
+
+    schema: ClassVar[str] = "perflib/ladder/1"
+
+    name: str
+    baseline_sha256: str
+    candidate_sha256: str
+    baseline_size_bytes: int
+    rungs: tuple[Rung, ...]
+    totals: tuple[LadderTotal, ...]
+    rivals: tuple[Rival, ...]
+    absent_rivals: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelAlone(Record):
+    """A candidate that is served otherwise than the baseline, timed when both are served alike."""
+
+    schema: ClassVar[str] = "perflib/alone/1"
+
+    name: str
+    comparison: Comparison
