@@ -240,5 +240,9 @@ def _judge_again(run: Run) -> None:
     verdict.mark_quarantine(run, candidates)
     summary = run.summary()
     if summary is not None and summary.status == "done":
-        code = verdict.exit_code(candidates, has_failed_step=any(step.status == "failed" for step in summary.steps))
+        skipped = {step.name for step in summary.steps if step.status == "skipped"}
+        code = verdict.exit_code(
+            [one for one in candidates if one.name not in skipped],
+            has_failed_step=any(step.status == "failed" for step in summary.steps),
+        )
         dataclasses.replace(summary, candidates=candidates, exit_code=code).write(run.folder / SUMMARY_FILE)

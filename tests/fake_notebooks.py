@@ -30,14 +30,16 @@ class FakeNotebooks:
     def __init__(self, becomes: Mapping[str, str | Callable[[], None]] | None = None) -> None:
         self.becomes: dict[str, Any] = dict(becomes or {})
         self.executed: list[str] = []
+        self.parameters: dict[str, Mapping[str, Any]] = {}
         self.was_lock_held = True
 
     def __call__(self, step: PlannedStep, run: Run, *, cell_timeout_sec: int) -> Failure | None:
         """Do what the step comes to."""
         self.executed.append(step.name)
+        self.parameters[step.name] = step.parameters
         self.was_lock_held &= bool(os.environ.get(HELD))
         fate = self.becomes.get(step.name, "approved")
-        is_experiment = step.name not in ("baseline", "report")
+        is_experiment = step.name not in ("baseline", "ladder", "report")
         if is_experiment:
             run.write(synthetic_records.build(name=step.name), step.name)
         if callable(fate):

@@ -39,7 +39,7 @@ from perflib.runs import SUMMARY_FILE, Run
 from perflib.validating import validate_named
 
 PARAMS = "workload: reviews-tiny\nexperiments: [int8, static-int8, bf16]\n"
-EXPERIMENT = "name: {name}\nrecipe: [{{bf16: {{}}}}]\npredicted_speedup_ratio: 2.0\nbecause: fewer bytes\n"
+EXPERIMENT = "name: {name}\nrecipe: [{{runtime: {{}}}}]\npredicted_speedup_ratio: 2.0\nbecause: fewer bytes\n"
 
 
 @pytest.fixture
@@ -73,10 +73,13 @@ def begin(params_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., O
         save(book, **changes)
         jsonschema.validate(json.loads((book.run.folder / SUMMARY_FILE).read_bytes()), run_schema())
 
-    def run(notebooks: FakeNotebooks, *, prepared: str = "p" * 64, **options: Any) -> Outcome:
+    def run(
+        notebooks: FakeNotebooks, *, prepared: str = "p" * 64, lacking: dict[str, str] | None = None, **options: Any
+    ) -> Outcome:
         made = SimpleNamespace(prepare=lambda: SimpleNamespace(digest=prepared))
         monkeypatch.setattr(run_module, "get_workload", lambda name, seed: made)
         monkeypatch.setattr(run_module, "execute", notebooks)
+        monkeypatch.setattr(run_module, "check_recipes", lambda *given: lacking or {})
         return run_params(params_file, stream=options.pop("stream", io.StringIO()), **options)
 
     monkeypatch.setattr(book_module.Book, "save", checked_save)
@@ -113,6 +116,28 @@ def test_steps_run_in_order_under_the_lock(begin: Callable[..., Outcome], tmp_pa
 
     with FileLock(tmp_path / "lock" / "benchmark.lock", timeout=0):  # it was let go
         assert HELD not in os.environ
+
+
+def test_what_this_machine_lacks_is_skipped_by_name_and_is_no_failure(
+    begin: Callable[..., Outcome], params_file: Path
+) -> None:
+    """The others run, the ladder goes without it, and the sentence stands in the report's reasons."""
+    params_file.write_text(PARAMS + "ladder: bf16\nrivals: [int8, static-int8]\n")
+    notebooks = FakeNotebooks()
+    outcome = begin(notebooks, lacking={"int8": "it needs a compiler; install one."})
+    skipped = next(one for one in outcome.summary.steps if one.name == "int8")
+    judged = next(one for one in outcome.candidates if one.name == "int8")
+
+    assert notebooks.executed == ["baseline", "static-int8", "bf16", "ladder", "report"]
+    assert (skipped.status, skipped.reason) == ("skipped", "unavailable")
+    assert (judged.verdict, judged.reasons) == ("failed", ("it needs a compiler; install one.",))
+    assert outcome.summary.exit_code == 0
+    assert notebooks.parameters["ladder"]["rivals"] == ["static-int8"]
+
+    del notebooks.executed[:]
+    without = begin(notebooks, lacking={"bf16": "no.", "int8": "no."}, run_dir=outcome.run.folder, resume=True)
+    assert "ladder" not in notebooks.executed
+    assert [one.name for one in without.summary.steps if one.status == "skipped"] == ["int8", "bf16"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from perflib.pipeline.plan import (
 )
 from perflib.runs import Run
 
-INT8 = {"name": "int8", "recipe": [{"int8": {}}], "predicted_speedup_ratio": 3.0, "because": "fewer bytes"}
+INT8 = {"name": "int8", "recipe": [{"quantize": {}}], "predicted_speedup_ratio": 3.0, "because": "fewer bytes"}
 RUN = {"workload": "reviews-tiny", "experiments": ["int8"]}
 
 

@@ -40,6 +40,13 @@ class Book:
             path.unlink()
         self._put(step, status="running", reason=None, wall_sec=None)
 
+    def skip(self, step: PlannedStep, sentence: str) -> None:
+        """Record a step that this machine cannot do; it is no failure of the run."""
+        for path in self._records_of(step.name):
+            path.unlink()
+        self.run.write(Failure(step.name, "unavailable", sentence), step.name)
+        self._put(step, status="skipped", reason="unavailable", wall_sec=None)
+
     def finish(self, step: PlannedStep, failure: Failure | None, *, wall_sec: float) -> None:
         """Record how a step ended; a failure is a record of its own."""
         if failure is not None:
@@ -64,7 +71,9 @@ class Book:
         candidates = verdict.judge_run(self.run)
         verdict.mark_quarantine(self.run, candidates)
         failed = [one for one in self.summary.steps if one.status == "failed"]
-        code = verdict.exit_code(candidates, has_failed_step=bool(failed)) if exit_code is None else exit_code
+        skipped = {one.name for one in self.summary.steps if one.status == "skipped"}
+        tried = [one for one in candidates if one.name not in skipped]
+        code = verdict.exit_code(tried, has_failed_step=bool(failed)) if exit_code is None else exit_code
         self.save(
             status=status or "done",
             reason=reason or (f"{failed[0].name}: {failed[0].reason}" if failed else None),

@@ -17,7 +17,7 @@ from perflib.errors import DataError, ParameterError, did_you_mean
 from perflib.params import ExperimentParams, RunParams
 from perflib.runs import Run
 
-BASELINE, EXPERIMENT, REPORT = "01_baseline", "02_experiment", "04_report"
+BASELINE, EXPERIMENT, LADDER, REPORT = "01_baseline", "02_experiment", "02_ladder", "04_report"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def plan(
     versions: Mapping[str, str],
 ) -> list[PlannedStep]:
     """
-    List the steps of a run: baseline, every experiment, report.
+    List the steps of a run: baseline, every experiment, the ladder of one if asked for, report.
 
     Args:
         params: The run.
@@ -66,7 +66,24 @@ def plan(
         given = {**common, **counts, **limits, **experiment.model_dump()}
         # What stands in the waivers is left out: a new one is no reason to time again, `perflib validate` applies it.
         steps.append(_step(EXPERIMENT, given, run, [*base, guardrails_sha256], name=experiment.name))
+    steps += _ladder(params, experiments, {**common, **counts}, run, [*base, [step.inputs_sha256 for step in steps]])
     return [*steps, plan_report(run)]
+
+
+def _ladder(
+    params: RunParams,
+    experiments: Sequence[ExperimentParams],
+    given: dict[str, Any],
+    run: Run,
+    base: Sequence[Any],
+) -> list[PlannedStep]:
+    """Plan the steps of one recipe, where one is asked for and its experiment is part of this run."""
+    found = [one for one in experiments if one.name == params.ladder]
+    rivals = [name for name in params.rivals if name in {one.name for one in experiments}]
+    return [
+        _step(LADDER, {**given, "name": one.name, "recipe": one.recipe, "rivals": rivals}, run, base, name="ladder")
+        for one in found
+    ]
 
 
 def plan_report(run: Run) -> PlannedStep:
@@ -148,7 +165,7 @@ def _assigns(line: ast.stmt) -> TypeGuard[ast.AnnAssign | ast.Assign]:
 
 def executed_path(step_name: str, run: Run) -> Path:
     """Return where the executed notebook of a step is kept."""
-    names = {"baseline": BASELINE, "report": REPORT}
+    names = {"baseline": BASELINE, "ladder": LADDER, "report": REPORT}
     return run.notebook(names.get(step_name, f"02_{step_name}"))
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from perflib.params import ExperimentParams, RunParams, load_experiments, load_r
 from perflib.pipeline.book import Book
 from perflib.pipeline.execute import execute
 from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, executed_path, plan, report_inputs_sha256
+from perflib.pipeline.recipes import check_recipes
 from perflib.pipeline.signals import ending_children, raising_signals
 from perflib.pipeline.watch import Watch
 from perflib.results import Candidate, RunSummary
@@ -75,15 +76,16 @@ def run_params(
     run = _open(path, run_dir, resume=resume)
     summary = _begin_summary(run, path, params, guardrails_sha256=guardrails_sha256)
     watch = Watch(len(experiments) + 3, stream=stream)
-    book = Book(run, summary, order=["baseline", *named, "report"])
+    book = Book(run, summary, order=["baseline", *named, "ladder", "report"])
     try:
         with raising_signals(), ending_children(), host_lock():
             book.save()
             watch.line(f"run {run.folder}")
             with watch.step("prepare"):
                 prepared = workload.prepare()
+                lacking = check_recipes(workload, prepared, params, experiments)
             steps = plan(
-                params,
+                _without(params, lacking),
                 experiments,
                 run=run,
                 guardrails_sha256=guardrails_sha256,
@@ -92,6 +94,10 @@ def run_params(
             )
             book.forget_strangers()
             for step in steps:
+                if step.name in lacking:
+                    book.skip(step, lacking[step.name])
+                    watch.line(f"{step.name} skipped: {lacking[step.name]}")
+                    continue
                 _take(step, book, watch, cell_timeout_sec=params.cell_timeout_sec)
             return Outcome(run, book.end())
     except InterruptedRunError as error:
@@ -123,6 +129,16 @@ def _take(step: PlannedStep, book: Book, watch: Watch, *, cell_timeout_sec: int)
         book.finish(step, failure, wall_sec=time.monotonic() - start_sec)
     if failure is not None:
         watch.line(f"{step.name} failed ({failure.reason}): {failure.sentence}")
+
+
+def _without(params: RunParams, lacking: Collection[str]) -> RunParams:
+    """Leave what this machine cannot do out of the ladder; its experiment is skipped by name."""
+    return params.model_copy(
+        update={
+            "ladder": "" if params.ladder in lacking else params.ladder,
+            "rivals": [name for name in params.rivals if name not in lacking],
+        }
+    )
 
 
 def _begin_summary(run: Run, path: Path, params: RunParams, *, guardrails_sha256: str) -> RunSummary:

@@ -55,7 +55,7 @@ class Step:
 
     name: str
     notebook: str
-    status: Literal["done", "failed", "running"]
+    status: Literal["done", "failed", "running", "skipped"]
     reason: str | None
     inputs_sha256: str
     wall_sec: float | None
