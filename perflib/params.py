@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from perflib import project
 from perflib.benchmarking.scenarios import get_scenarios
@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 # Names under which a run keeps what is no candidate: an experiment of that name would overwrite it.
-_RESERVED = frozenset({"baseline", "machine", "report"})
+_RESERVED = frozenset({"baseline", "machine", "ladder", "report"})
 
 
 class TableParams(BaseModel):
@@ -45,6 +45,9 @@ class RunParams(BaseModel):
 
     workload: str | TableParams
     experiments: list[str] = []
+    # The experiment whose recipe is timed step by step, and those that a person would pick instead of it.
+    ladder: str = ""
+    rivals: list[str] = []
     scenarios: list[str] = ["single", "offline"]
     guardrails: str = "guardrails.yaml"
     waivers: str = "waivers.yaml"
@@ -68,6 +71,15 @@ class RunParams(BaseModel):
         if len(set(names)) != len(names):
             raise ParameterError(f"experiments are {names}; name each one once.")
         return names
+
+    @model_validator(mode="after")
+    def _ladder_is_of_this_run(self) -> "RunParams":
+        for name in [*([self.ladder] if self.ladder else []), *self.rivals]:
+            if name not in self.experiments:
+                raise ParameterError(f"`{name}` is no experiment of this run; {did_you_mean(name, self.experiments)}")
+        if self.rivals and not self.ladder:
+            raise ParameterError("rivals are given, but no ladder; name the experiment that they are held against.")
+        return self
 
 
 class ExperimentParams(BaseModel):
@@ -157,6 +169,23 @@ def load_run(path: Path) -> RunParams:
         _checked(TableParams, document["workload"], path)
     params: RunParams = _checked(RunParams, document, path)
     return params
+
+
+def load_recipe(path: Path) -> tuple[str, list[Any]]:
+    """
+    Read a recipe from a file of its own (``recipe:`` and nothing else) or from an experiment's.
+
+    Returns:
+        The experiment's name, or the file's where it has none, and the lines.
+
+    Raises:
+        ParameterError: If it is neither.
+    """
+    found = read_yaml(path)
+    if set(found) == {"recipe"}:
+        found = {"name": path.stem, "predicted_speedup_ratio": 1.0, "because": "nobody predicted anything", **found}
+    one: ExperimentParams = _checked(ExperimentParams, found, path)
+    return one.name, one.recipe
 
 
 def load_experiments(params: RunParams, folder: Path | None = None) -> tuple[ExperimentParams, ...]:

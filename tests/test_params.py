@@ -10,7 +10,7 @@ from perflib.guardrails import load_guardrails, load_waivers
 from perflib.params import MAX_FILE_BYTES, load_experiments, load_run, read_yaml
 
 RUN = "workload: reviews-tiny\n"
-EXPERIMENT = "name: mine\nrecipe: [bf16]\npredicted_speedup_ratio: 2.0\nbecause: a reason\n"
+EXPERIMENT = "name: mine\nrecipe: [precision]\npredicted_speedup_ratio: 2.0\nbecause: a reason\n"
 
 
 @pytest.fixture
@@ -173,25 +173,32 @@ BAD_EXPERIMENTS = {
     "a name that is no word": (EXPERIMENT.replace("mine", "../mine"), "no short word"),
     "a reserved name": (EXPERIMENT.replace("mine", "baseline"), "taken by the run itself"),
     "unknown key": (EXPERIMENT + "becuse: x\n", "`becuse` is not a parameter", "did you mean `because`"),
-    "unknown stage": (EXPERIMENT.replace("bf16", "bf61"), "stage `bf61` is not known", "did you mean `bf16`"),
-    "a stage with a line break": (EXPERIMENT.replace("bf16", '"a\\nb"'), "is not known"),
-    "unknown option": (EXPERIMENT.replace("bf16", "int8: {calibration_count: 3}"), "did you mean `calibration_example"),
+    "unknown stage": (
+        EXPERIMENT.replace("precision", "precison"),
+        "stage `precison` is not known",
+        "did you mean `precision`",
+    ),
+    "a stage with a line break": (EXPERIMENT.replace("precision", '"a\\nb"'), "is not known"),
+    "unknown option": (
+        EXPERIMENT.replace("precision", "quantize: {calibration_example: 3}"),
+        "did you mean `calibration_examples",
+    ),
     "option of the wrong type": (
-        EXPERIMENT.replace("bf16", 'int8: {calibration_example_count: "3"}'),
-        "calibration_example_count",
+        EXPERIMENT.replace("precision", 'quantize: {calibration_examples: "3"}'),
+        "calibration_examples",
         "'3'",
     ),
     "option that is a bool": (
-        EXPERIMENT.replace("bf16", "int8: {calibration_example_count: true}"),
-        "calibration_example_count",
+        EXPERIMENT.replace("precision", "quantize: {calibration_examples: true}"),
+        "calibration_examples",
     ),
-    "a number as option": (EXPERIMENT.replace("bf16", "int8: {1: 2}"), "1 is no key"),
-    "two stages on a line": (EXPERIMENT.replace("bf16", "{int8: {}, bf16: {}}"), "not one stage"),
-    "no recipe": (EXPERIMENT.replace("[bf16]", "[]"), "recipe"),
-    "a word for a recipe": (EXPERIMENT.replace("[bf16]", "bf16"), "`recipe`"),
-    "a function as stage": (EXPERIMENT.replace("bf16", "os:system"), "stage `os:system` is no dataclass"),
-    "a stage from nowhere": (EXPERIMENT.replace("bf16", '":Foo"'), "cannot be imported"),
-    "a stage from here": (EXPERIMENT.replace("bf16", '".a:Foo"'), "cannot be imported"),
+    "a number as option": (EXPERIMENT.replace("precision", "quantize: {1: 2}"), "1 is no key"),
+    "two stages on a line": (EXPERIMENT.replace("precision", "{quantize: {}, precision: {}}"), "not one stage"),
+    "no recipe": (EXPERIMENT.replace("[precision]", "[]"), "recipe"),
+    "a word for a recipe": (EXPERIMENT.replace("[precision]", "precision"), "`recipe`"),
+    "a function as stage": (EXPERIMENT.replace("precision", "os:system"), "stage `os:system` is no dataclass"),
+    "a stage from nowhere": (EXPERIMENT.replace("precision", '":Foo"'), "cannot be imported"),
+    "a stage from here": (EXPERIMENT.replace("precision", '".a:Foo"'), "cannot be imported"),
     "no speed-up": (EXPERIMENT.replace("2.0", "0.0"), "`predicted_speedup_ratio`"),
     "a bool as speed-up": (EXPERIMENT.replace("2.0", "true"), "`predicted_speedup_ratio`"),
     "no reason": (EXPERIMENT.replace("because: a reason\n", ""), "lacks `because`"),
