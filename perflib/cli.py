@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
 
     _add_compare(commands)
+    _add_compress(commands)
 
     validate = commands.add_parser("validate", help="is a candidate still right, and for whom?")
     validate.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")
@@ -101,6 +102,26 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument("--run-dir", type=Path, metavar="DIR", help="where the record goes; by default in outputs/")
     compare.add_argument("--json", action="store_true", help="print the whole record")
     compare.set_defaults(command=_compare)
+
+
+def _add_compress(commands: Any) -> None:
+    compress = commands.add_parser("compress", help="build a recipe's artifact, without timing it")
+    compress.add_argument("workload", metavar="WORKLOAD", help="a name, or module:Class")
+    compress.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file with `recipe:`, or an experiment's")
+    compress.add_argument("--seed", type=int, default=0, help="of whatever is trained")
+    compress.add_argument("--run-dir", type=Path, metavar="DIR", help="where it goes; by default a folder in outputs/")
+    compress.add_argument("--json", action="store_true", help="print the record as strict JSON")
+    compress.set_defaults(command=_compress)
+
+    search = commands.add_parser("search", help="try combinations of stages under guardrails")
+    search.add_argument("workload", metavar="WORKLOAD", help="a name, or module:Class")
+    search.add_argument("--space", type=Path, required=True, metavar="FILE", help="what to combine, as params/spaces/")
+    search.add_argument("--budget-sec", type=float, default=1800.0, metavar="SEC", help="by default half an hour")
+    search.add_argument("--seed", type=int, default=0, help="of the order, the coins and whatever is trained")
+    search.add_argument("--run-dir", type=Path, metavar="DIR", help="where it goes; by default a folder in outputs/")
+    search.add_argument("--resume", action="store_true", help="go on with the search in --run-dir")
+    search.add_argument("--json", action="store_true", help="print the record as strict JSON")
+    search.set_defaults(command=_search)
 
 
 def _no_command(args: argparse.Namespace) -> int:
@@ -178,6 +199,37 @@ def _compare(args: argparse.Namespace) -> int:
     print(json.dumps(compared.comparison.to_dict(), indent=1) if args.json else compared.sentence)
     print(f"record and figures: {compared.run.folder}", file=sys.stderr)
     return compared.exit_code
+
+
+def _compress(args: argparse.Namespace) -> int:
+    from perflib.compressing import compress_named
+    from perflib.pipeline.signals import raising_signals
+    from perflib.records import dumps
+
+    with raising_signals("ended the build; nothing half-built was kept"):
+        done = compress_named(args.workload, args.recipe, run_dir=args.run_dir, seed=args.seed)
+    print(dumps(done.build.to_dict(), indent=1) if args.json else done.sentence)
+    print(f"artifact: {done.artifact.folder}", file=sys.stderr)
+    return 0
+
+
+def _search(args: argparse.Namespace) -> int:
+    from perflib.pipeline.signals import raising_signals
+    from perflib.records import dumps
+    from perflib.search import search_workload
+
+    with raising_signals("ended the search; go on with --resume and its --run-dir"):
+        found = search_workload(
+            args.workload,
+            args.space,
+            budget_sec=args.budget_sec,
+            run_dir=args.run_dir,
+            resume=args.resume,
+            seed=args.seed,
+        )
+    print(dumps(found.record.to_dict(), indent=1) if args.json else "\n".join(found.lines))
+    print(f"record and figure: {found.run.folder}", file=sys.stderr)
+    return found.exit_code
 
 
 def _validate(args: argparse.Namespace) -> int:
