@@ -9,22 +9,34 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from perflib import plots, project
 from perflib.artifact import Artifact
 from perflib.benchmarking.alone import measure_alone
 from perflib.benchmarking.compare import compare
 from perflib.benchmarking.lock import host_lock
 from perflib.benchmarking.question import Question
 from perflib.benchmarking.scenarios import get_scenarios
-from perflib.compression.stage import Materials, build_candidate, parse_recipe
+from perflib.compression.build import build_candidate
+from perflib.compression.stage import parse_recipe
+from perflib.ladder import Effort, measure_model_alone
 from perflib.profiling.ceilings import measure_ceilings
 from perflib.profiling.tensorboard import write_compatible_trace
 from perflib.profiling.torch_profiler import profile_artifact
-from perflib.results import Baseline, Build, Ceilings, Comparison, Prediction, Profile, Validation
+from perflib.results import (
+    Baseline,
+    Build,
+    Ceilings,
+    Comparison,
+    ModelAlone,
+    Prediction,
+    Profile,
+    Sensitivity,
+    Validation,
+)
 from perflib.session import Session
 from perflib.validating import load_limits, validate_candidate
 from perflib.validation import quality
 from perflib.validation.exemplars import read_csv
-from perflib.validation.overlaps import check_apart
 from perflib.validation.predictions import Paired
 
 
@@ -86,19 +98,27 @@ def predict_speedup(session: Session, name: str, *, predicted_speedup_ratio: flo
 
 
 def build(session: Session, name: str, recipe: Sequence[Any]) -> tuple[Artifact, Build]:
-    """Build the candidate of a recipe from the baseline, and keep artifact and record."""
-    ingredients = parse_recipe(recipe)
-    check_apart(f"the calibration texts of `{name}`", session.splits.calibration.keys, session.splits.test.keys)
-    calibration = session.workload.encode(session.splits.calibration.inputs)
+    """Build the candidate of a recipe from the baseline, or find it built, and keep artifact and record."""
     candidate, record = build_candidate(
         name,
-        ingredients,
+        parse_recipe(recipe),
         parent=session.baseline,
         folder=session.run.artifact_folder(name),
-        materials=Materials(calibration, session.seed),
+        materials=session.materials,
+        cache=project.builds_dir(),
     )
     session.keep(record, name)
+    for step in record.steps:
+        if "sensitivity" in step.proof:
+            session.keep(Sensitivity.from_dict(step.proof["sensitivity"]), name)
     return candidate, record
+
+
+def show_sensitivity(session: Session, name: str) -> None:
+    """Show what each block loses by itself, where the recipe asked for that."""
+    found = session.run.read(Sensitivity, name)
+    if found is not None:
+        session.show(plots.plot_sensitivity(found), f"sensitivity-{name}")
 
 
 def time_candidate(
@@ -128,6 +148,19 @@ def time_candidate(
         )
     session.keep(comparison, name)
     return comparison
+
+
+def time_model_alone(
+    session: Session,
+    candidate: Artifact,
+    name: str,
+    *,
+    scenarios: Sequence[str],
+    max_lives_count: int,
+    units_per_life_count: int,
+) -> ModelAlone | None:
+    """Time a candidate that is served otherwise once more as the baseline is served; None where there is no need."""
+    return measure_model_alone(session, candidate, name, Effort(scenarios, max_lives_count, units_per_life_count))
 
 
 def check_candidate(

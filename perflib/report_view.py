@@ -21,11 +21,15 @@ from perflib.results import (
     Ceilings,
     Comparison,
     Gate,
+    Ladder,
+    ModelAlone,
     Prediction,
     RunSummary,
+    Sensitivity,
     Validation,
 )
 from perflib.runs import Run, open_run
+from perflib.search.front import pareto_candidates
 from perflib.session import newest_or_smoke, prepare_notebook, show_figure
 
 
@@ -68,6 +72,10 @@ class ReportView:
         return machine.read_card()
 
     @property
+    def _margin_ratio(self) -> float:
+        return max((gate.limit for gate in self._gates() if gate.id == "A2"), default=0.01)
+
+    @property
     def unit(self) -> str:
         """What one example is called."""
         return self.baseline.unit if self.baseline else "examples"
@@ -87,8 +95,34 @@ class ReportView:
 
     def decision_figure(self) -> None:
         """Show speed and quality side by side."""
-        margin = max((gate.limit for gate in self._gates() if gate.id == "A2"), default=0.01)
-        show_figure(self.run, plots.plot_summary(self.candidates, margin_ratio=margin), "decision")
+        show_figure(self.run, plots.plot_summary(self.candidates, margin_ratio=self._margin_ratio), "decision")
+
+    def front_section(self) -> None:
+        """Show which approved candidates no other beats, where there are several to choose from."""
+        if len(self.candidates) < 3:
+            return
+        _html("<h2>What to choose from</h2>")
+        front = pareto_candidates(self.candidates)
+        show_figure(self.run, plots.plot_candidates(self.candidates, front, margin_ratio=self._margin_ratio), "front")
+        _say(
+            "Left: speed one at a time and all at once; a small mark is a small model. Right: what each loses in "
+            "accuracy, down to its lower bound. Joined are those that no other approved candidate beats in every aim."
+        )
+
+    def ladder_section(self) -> None:
+        """Show which step of a recipe gave what, and what one would pick instead; nothing where none was asked."""
+        for name in self.run.names(Ladder):
+            found = self.run.read(Ladder, name)
+            if found is None or not found.totals:
+                continue
+            _html(f"<h2>Which step of {html.escape(name)} gave what</h2>")
+            show_figure(self.run, plots.plot_ladder(found), "report-ladder")
+            _say(sentences.ladder_sentence(found))
+            _html(tables.ladder_table(found))
+            if found.rivals:
+                _html("<h3>Against what one would pick instead</h3>")
+                _html(tables.rivals_table(found))
+                _say(sentences.rivals_sentence(found))
 
     def reasons(self) -> None:
         """Show why each candidate got its verdict."""
@@ -175,6 +209,12 @@ class ReportView:
         if validation.notes:
             _say(sentences.notes_sentence(validation))
         _say(sentences.build_sentence(build))
+        alone = self.run.read(ModelAlone, name)
+        if alone is not None:
+            _say(sentences.alone_sentence(comparison, alone))
+        sensitivity = self.run.read(Sensitivity, name)
+        if sensitivity is not None:
+            show_figure(self.run, plots.plot_sensitivity(sensitivity), f"report-sensitivity-{name}")
 
     def _serving(self, comparison: Comparison) -> str:
         if not comparison.is_baseline_runtime:

@@ -7,8 +7,11 @@ The figure's label (``fig.get_label()``) is its text alternative: it says in wor
 """
 
 from perflib.plots.answers import plot_confidence_flips, plot_flips_by_slice, plot_reliability, plot_slices
+from perflib.plots.front import plot_candidates, plot_front
 from perflib.plots.gates import plot_gate_board
+from perflib.plots.ladder import plot_ladder
 from perflib.plots.model import plot_ceiling, plot_latency, plot_operators
+from perflib.plots.sensitivity import plot_sensitivity
 from perflib.plots.speed import plot_evidence, plot_latencies, plot_lives
 from perflib.plots.study import plot_calibration, plot_rules
 from perflib.plots.style import BASELINE, CANDIDATE, WARNING, WIDTH_INCH, use_house_style
@@ -20,17 +23,21 @@ __all__ = [
     "WARNING",
     "WIDTH_INCH",
     "plot_calibration",
+    "plot_candidates",
     "plot_ceiling",
     "plot_confidence_flips",
     "plot_evidence",
     "plot_flips_by_slice",
+    "plot_front",
     "plot_gate_board",
+    "plot_ladder",
     "plot_latencies",
     "plot_latency",
     "plot_lives",
     "plot_operators",
     "plot_reliability",
     "plot_rules",
+    "plot_sensitivity",
     "plot_slices",
     "plot_summary",
     "use_house_style",

@@ -20,7 +20,11 @@ def plot_summary(candidates: Sequence[Candidate], *, margin_ratio: float) -> tup
     if not shown:
         return empty_figure("No candidate was both built and validated, so there is nothing to draw.")
     fig, (speed, quality) = plt.subplots(
-        1, 2, figsize=(WIDTH_INCH * 1.25, 0.75 * len(shown) + 1.5), sharey=True, width_ratios=(3, 2)
+        1,
+        2,
+        figsize=(WIDTH_INCH * 1.25, (0.75 if len(shown) < 8 else 0.5) * len(shown) + 1.5),
+        sharey=True,
+        width_ratios=(3, 2),
     )
     told = []
     for place, one in enumerate(shown[::-1]):

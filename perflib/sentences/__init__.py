@@ -12,6 +12,7 @@ from perflib.sentences.answers import (
     quality_sentence,
     slices_sentence,
 )
+from perflib.sentences.ladder import alone_sentence, ladder_sentence, rivals_sentence
 from perflib.sentences.model import (
     MATRIX_OPERATORS,
     baseline_sentence,
@@ -22,11 +23,13 @@ from perflib.sentences.model import (
     profile_sentence,
     reach_sentence,
 )
+from perflib.sentences.search import recipe_words, search_sentences
 from perflib.sentences.speed import comparison_sentence, prediction_sentence, speed_sentence
 from perflib.sentences.study import calibration_sentence, noise_sentence, rules_sentence
 
 __all__ = [
     "MATRIX_OPERATORS",
+    "alone_sentence",
     "baseline_sentence",
     "build_sentence",
     "calibration_sentence",
@@ -35,6 +38,7 @@ __all__ = [
     "comparison_sentence",
     "confidence_sentence",
     "distance_sentence",
+    "ladder_sentence",
     "matrix_sentence",
     "noise_sentence",
     "notes_sentence",
@@ -43,7 +47,10 @@ __all__ = [
     "profile_sentence",
     "quality_sentence",
     "reach_sentence",
+    "recipe_words",
+    "rivals_sentence",
     "rules_sentence",
+    "search_sentences",
     "slices_sentence",
     "speed_sentence",
 ]

@@ -6,6 +6,7 @@ Speed never stands without quality beside it. Every text from a model, a file or
 
 from perflib.tables.answers import exemplars_table, probes_table, slices_table
 from perflib.tables.gates import gates_table
+from perflib.tables.ladder import ladder_table, rivals_table
 from perflib.tables.markup import pill, table
 from perflib.tables.model import baseline_table, ceilings_table, machine_table, operators_table
 from perflib.tables.speed import comparison_table, metrics_table, timings_table
@@ -17,12 +18,14 @@ __all__ = [
     "comparison_table",
     "exemplars_table",
     "gates_table",
+    "ladder_table",
     "machine_table",
     "metrics_table",
     "operators_table",
     "pill",
     "probes_table",
     "reasons_list",
+    "rivals_table",
     "sentences_of",
     "slices_table",
     "summary_table",
