@@ -188,7 +188,7 @@ def test_a_full_disk_under_the_candidate_is_one_sentence(tmp_path: Path, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
-    monkeypatch.setattr("perflib.artifact._link_or_copy", full)
+    monkeypatch.setattr("perflib.artifact.link_or_copy", full)
     with pytest.raises(SetupError, match=r"mine cannot be written \(No space left on device\); free space"):
         build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
 

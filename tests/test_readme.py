@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from perflib import project
-from perflib.compression.stage import Materials, build_candidate, parse_recipe
+from perflib.compression.build import build_candidate
+from perflib.compression.materials import Materials
+from perflib.compression.stage import parse_recipe
 from perflib.params import ExperimentParams, RunParams
 from perflib.validation.quality import accuracy_ratio
 from perflib.workloads import get_workload
@@ -56,8 +58,13 @@ def test_a_workload_and_a_stage_of_ones_own_work_together(examples: Path) -> Non
 
 def test_the_yaml_examples_are_accepted() -> None:
     """What the README shows of params files is what the library takes."""
-    first, table = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL))
+    blocks = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    first, compressed, table = (yaml.safe_load(block) for block in blocks)
 
+    assert [line.name for line in parse_recipe(compressed["recipe"])] == [
+        *("distil", "vocabulary", "quantize", "engine"),
+        "runtime",
+    ]
     assert RunParams.model_validate(first).experiments == ["bf16", "int8"]
     assert RunParams.model_validate({**first, **table}).workload is not None
 

@@ -81,6 +81,13 @@ def test_replicas_are_refused_on_cuda(tmp_path: Path) -> None:
         Serve(replicas=2).check(on_cuda, MATERIALS)
 
 
+def test_replicas_are_refused_where_they_would_wait_for_each_other(tmp_path: Path) -> None:
+    """Two replicas of an inductor package are no quicker than one."""
+    packaged = dataclasses.replace(write_artifact(tmp_path).spec, engine="aotinductor")
+    with pytest.raises(StageError, match="replicas wait for each other"):
+        Serve(replicas=2).check(packaged, MATERIALS)
+
+
 def test_answers_that_moved_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine or a plan that hands answers back in another order is a failed stage."""
     parent = write_artifact(tmp_path)

@@ -257,9 +257,9 @@ def test_the_baseline_is_told_with_speed_and_quality() -> None:
 def test_a_build_is_told_with_its_proof() -> None:
     """Time, size before and after, and the layers that run in the low precision; a stage without proof claims none."""
     assert sentences.build_sentence(build()) == (
-        "Built in 12.0 s: 100 MB became 25.0 MB; int8: 100 % of 37 linear layers run in the low precision."
+        "Built in 12.0 s: 100 MB became 25.0 MB; quantize: 100 % of 37 linear layers run in the low precision."
     )
-    assert sentences.build_sentence(build(proofs=({"stage": "mine"},))) == "Built in 12.0 s: 100 MB became 25.0 MB."
+    assert sentences.build_sentence(build(steps=())) == "Built in 12.0 s: 100 MB became 25.0 MB."
 
 
 def test_the_ceilings_say_what_lower_precision_can_give() -> None:

@@ -12,10 +12,10 @@ PACKAGE = Path(perflib.__file__).parent
 
 # A room is a module or a package directly below perflib; it may import itself and the rooms written after it.
 _BASE = {"errors", "units", "records", "machine"}
-_GROUND = _BASE | {"plugins", "project", "progress", "encoded", "results"}
+_GROUND = _BASE | {"plugins", "project", "progress", "encoded", "batching", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
-    *("scraps", "session", "experiment", "comparing", "validating", "calibrating", "verdict"),
+    *("scraps", "session", "experiment", "compressing", "comparing", "validating", "calibrating", "verdict"),
     *("report", "report_view", "pdf", "pipeline", "search", "ladder", "cli"),
 }
 ALLOWED: dict[str, set[str]] = {
@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "project": _BASE,
     "progress": _BASE,
     "encoded": _BASE | {"project", "progress"},
+    "batching": set(),
     "results": _BASE | {"project", "progress", "encoded"},
     "artifact": _GROUND | {"engines"},
     "engines": _GROUND | {"artifact"},
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "regression": _BELOW_PARTS | {"benchmarking"},
     "governance": _BELOW_PARTS,
     "gate_words": {"errors", "units", "results"},
-    "plots": _GROUND | {"gate_words"},
+    "plots": _GROUND | {"gate_words", "sentences"},
     "sentences": _GROUND,
     "tables": _GROUND | {"gate_words"},
     "runs": _GROUND | {"artifact"},
@@ -56,8 +57,13 @@ OWNERS = {
     "nbconvert": ("report.py",),
     "pynvml": ("benchmarking/gpu.py", "benchmarking/energy.py"),
     "transformers": ("workloads/hf_classifier.py", "workloads/table.py"),
+    "onnx": ("engines/onnx_engine.py", "engines/onnx_build.py"),
+    "onnxruntime": ("engines/onnx_engine.py", "engines/onnx_build.py"),
+    "nncf": ("compression/quantizers/openvino.py",),
+    "torch_pruning": ("compression/conv_surgery.py",),
+    "optuna": ("search.py", "search/"),
 }
-OPTIONAL = {"pynvml", "openvino", "nncf", "onnxruntime", "tensorrt"}
+OPTIONAL = {"pynvml", "openvino", "nncf", "onnx", "onnxruntime", "torchao", "torch_pruning", "optuna", "tensorrt"}
 
 
 def _files() -> list[Path]:
