@@ -229,7 +229,7 @@ class Artifact:
                 new = Path(work) / "new"
                 new.mkdir()
                 for file in spec.files:
-                    _link_or_copy(self.folder / file.path, new / file.path)
+                    link_or_copy(self.folder / file.path, new / file.path)
                 spec.write(new / SPEC_FILE)
                 shutil.rmtree(folder, ignore_errors=True)
                 new.rename(folder)
@@ -301,7 +301,8 @@ def _ask(arrays: Mapping[str, NDArray[np.generic]], session: engines.Session) ->
     return softmax(session(arrays))
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Link a file of an artifact, which never changes, or copy it where the file system cannot link."""
     try:
         target.hardlink_to(source)
     except OSError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perflib import machine
-from perflib.artifact import Artifact, ArtifactSpec
+from perflib.artifact import Artifact, ArtifactSpec, link_or_copy
 from perflib.compression.materials import Materials
 from perflib.errors import StageError
 
@@ -48,6 +48,11 @@ class Serve:
             )
         if parent.runtime.device == "cuda" and self.replicas > 1:
             raise StageError("replicas share a GPU's queue and gain nothing on CUDA; give replicas: 1.")
+        if parent.engine == "aotinductor" and self.replicas > 1:
+            raise StageError(
+                "a package of inductor holds the interpreter while it computes, so replicas wait for each other; "
+                "give replicas: 1, or another engine."
+            )
         return dataclasses.replace(parent, runtime=self._runtime(parent))
 
     def apply(
@@ -60,7 +65,7 @@ class Serve:
         runtime = self._runtime(parent.spec)
         folder.mkdir(parents=True)
         for file in parent.spec.files:
-            (folder / file.path).hardlink_to(parent.folder / file.path)
+            link_or_copy(parent.folder / file.path, folder / file.path)
         artifact = parent.derive(folder, {"runtime": dataclasses.asdict(self)}, runtime=runtime)
         return artifact, prove_order(parent, artifact, materials)
 

@@ -255,9 +255,6 @@ def open_sessions(folder: Path, spec: ArtifactSpec) -> list[Session]:
     return [open_session(folder, spec)] * spec.runtime.replica_count
 
 
-open_session.open_sessions = open_sessions  # type: ignore[attr-defined]
-
-
 def check_package(path: Path) -> None:
     """Refuse an archive with anything but compiled code: torch would unpickle programs, weights and objects."""
     try:

@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from perflib.artifact import Artifact, ArtifactSpec
+from perflib.artifact import Artifact, ArtifactSpec, link_or_copy
 from perflib.compression.converters.aotinductor import check_inductor_parent, compare, longest_tokens_count
 from perflib.compression.engine import Engine
 from perflib.compression.materials import Materials
@@ -43,7 +43,7 @@ def convert(options: Engine, parent: Artifact, folder: Path, materials: Material
     """
     folder.mkdir(parents=True, exist_ok=True)
     for file in parent.spec.files:
-        (folder / file.path).hardlink_to(parent.folder / file.path)
+        link_or_copy(parent.folder / file.path, folder / file.path)
     made = parent.derive(
         folder,
         {"engine": dataclasses.asdict(options)},
