@@ -122,6 +122,7 @@ def test_a_converted_model_answers_as_its_source(tmp_path: Path, materials: Mate
     assert np.abs(made.predict(make_inputs(11)) - parent.predict(make_inputs(11))).max() < 1e-5
     assert proof["parity"]["length_count"] == 8
     assert proof["low_precision_share_ratio"] == 0.0
+    assert proof["operator_counts"]["Attention"] == 2
     assert [path.name for path in made.folder.iterdir() if path.suffix == ".onnx"] == ["model.onnx"]
 
 

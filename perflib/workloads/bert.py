@@ -19,6 +19,9 @@ from torch.nn import functional as F
 
 from perflib.engines.torch_engine import model_builder
 
+# Added to the scores of padding. The least number of fp32 would be minus infinity in bf16, and 0 times that no number.
+MASKED = -1e4
+
 
 class Embeddings(nn.Module):
     """Sum of word, position and type embeddings, normalised."""
@@ -105,7 +108,7 @@ class MeanPooledClassifier(nn.Module):
         x = self.embeddings(input_ids)
         keep = attention_mask.to(x.dtype)
         # In this order ONNX Runtime's optimizer knows it for a mask and fuses the attention.
-        additive = (1.0 - keep[:, None, None, :]) * torch.finfo(x.dtype).min
+        additive = (1.0 - keep[:, None, None, :]) * MASKED
         layers: Any = self.encoder["layer"]
         states = []
         for layer in layers:
