@@ -18,7 +18,9 @@ SMALL = {"workload": "reviews-tiny", "scenarios": ["offline"]}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "01_baseline": {**SMALL, "baseline_lives_count": 1},
     "02_experiment": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
+    "02_ladder": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
     "04_report": {},
+    "learn/choosing_a_technique": {"calibration_counts": [1, 4]},
     "learn/how_sure_are_we": {"max_lives_count": 8, "path_count": 300, "rival_path_count": 60},
 }
 
@@ -44,7 +46,8 @@ def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_nbval_accepts_the_notebook(name: str, tmp_path: Path, smoke_run: Outcome) -> None:
     """No cell of a copy with smoke parameters fails."""
-    run_dir = smoke_run.run.folder if name == "04_report" else tmp_path / "run"
+    reads_a_run = name in ("04_report", "learn/choosing_a_technique")
+    run_dir = smoke_run.run.folder if reads_a_run else tmp_path / "run"
     copy = tmp_path / f"{Path(name).name}.ipynb"
     papermill.execute_notebook(
         str(notebook(name)),

@@ -259,6 +259,8 @@ def test_a_build_is_told_with_its_proof() -> None:
     assert sentences.build_sentence(build()) == (
         "Built in 12.0 s: 100 MB became 25.0 MB; quantize: 100 % of 37 linear layers run in the low precision."
     )
+    cached = tuple(dataclasses.replace(step, is_cached=True) for step in build().steps)
+    assert sentences.build_sentence(build(steps=cached)).startswith("Found as it was built, once, in 12.0 s: 100 MB")
     assert sentences.build_sentence(build(steps=())) == "Built in 12.0 s: 100 MB became 25.0 MB."
 
 

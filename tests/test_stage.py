@@ -64,7 +64,6 @@ class NoDataclass:
         ([{"precision": {"level": 1}}], "`level` is not an option of stage `precision`; known are: dtype, even_if"),
         ([{"quantize": {"calibration_examples": "many"}}], r"option `calibration_examples` .*'many'"),
         ([{"quantize": {"calibration_examples": 2.5}}], "option `calibration_examples`"),
-        ([{"quantize": {"calibration_examples": None}}], "option `calibration_examples`"),
         ([{"precision": {"dtype": "fp8"}}], "option `dtype` of stage `precision`"),
         ([{"quantize": [3]}], r"the options of stage `quantize` are \[3\]; write them as"),
         ([{"quantize": {}, "precision": {}}], "is not one stage with its options"),

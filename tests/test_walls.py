@@ -15,7 +15,17 @@ _BASE = {"errors", "units", "records", "machine"}
 _GROUND = _BASE | {"plugins", "project", "progress", "encoded", "batching", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
-    *("scraps", "session", "experiment", "compressing", "comparing", "validating", "calibrating", "verdict"),
+    *(
+        "scraps",
+        "session",
+        "experiment",
+        "compressing",
+        "choosing",
+        "comparing",
+        "validating",
+        "calibrating",
+        "verdict",
+    ),
     *("report", "report_view", "pdf", "pipeline", "search", "ladder", "cli"),
 }
 ALLOWED: dict[str, set[str]] = {

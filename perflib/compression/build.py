@@ -10,6 +10,8 @@ second run builds nothing.
 
 import contextlib
 import dataclasses
+import errno
+import os
 import shutil
 import tempfile
 import time
@@ -21,13 +23,15 @@ from perflib.artifact import Artifact
 from perflib.compression.materials import Materials
 from perflib.compression.sources import source_sha256
 from perflib.compression.stage import Ingredient, check_recipe
-from perflib.errors import DataError, SetupError, StageError
+from perflib.errors import DataError, PerflibError, SetupError, StageError
 from perflib.progress import Progress
 from perflib.records import read_json, sha256_json, write_json
 from perflib.results import Build, BuildStep
 from perflib.workloads.cache import fill_folder
 
 ARTIFACT, STEP_FILE = "artifact", "step.json"
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_LEAST_FREE_BYTES = 1 << 20
 
 
 def build_candidate(
@@ -96,11 +100,12 @@ def build_stage(
     def fill(new: Path) -> None:
         start_sec = clock()
         scratch = place.with_suffix(".scratch")
-        made, proof = line.stage.apply(parent, new / ARTIFACT, dataclasses.replace(materials, scratch=scratch))
-        if made.folder != new / ARTIFACT:
-            # Otherwise the cache would hold a name without weights.
-            raise StageError(f"stage `{line.name}` wrote to {made.folder}, not to the folder it was given.")
-        write_json(new / STEP_FILE, {"build_sec": clock() - start_sec, "proof": proof})
+        with _naming_a_full_disk(new):
+            made, proof = line.stage.apply(parent, new / ARTIFACT, dataclasses.replace(materials, scratch=scratch))
+            if made.folder != new / ARTIFACT:
+                # Otherwise the cache would hold a name without weights.
+                raise StageError(f"stage `{line.name}` wrote to {made.folder}, not to the folder it was given.")
+            write_json(new / STEP_FILE, {"build_sec": clock() - start_sec, "proof": proof})
         shutil.rmtree(scratch, ignore_errors=True)
 
     fill_folder(place, fill, is_whole=_is_whole)
@@ -145,6 +150,24 @@ def _is_whole(place: Path) -> bool:
     except DataError:
         return False  # altered since: it is built again
     return True
+
+
+@contextlib.contextmanager
+def _naming_a_full_disk(folder: Path) -> Iterator[None]:
+    """
+    Raise `OSError` where it is the disk that is full, whatever a library calls it.
+
+    safetensors and OpenVINO write by themselves and raise errors of their own, one of them without a reason.
+    """
+    try:
+        yield
+    except Exception as error:
+        causes = [error, error.__cause__]
+        is_told = any(isinstance(one, OSError) and one.errno in _NO_SPACE for one in causes)
+        is_full = not isinstance(error, PerflibError) and shutil.disk_usage(folder).free < _LEAST_FREE_BYTES
+        if is_told or is_full or f"os error {errno.ENOSPC}" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 @contextlib.contextmanager

@@ -18,6 +18,9 @@ from perflib.errors import StageError
 from perflib.records import sha256_json
 from perflib.workloads.base import Split, Splits, Workload
 
+# What NNCF takes where nobody says otherwise.
+USUAL_SAMPLE_COUNT = 300
+
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
@@ -58,19 +61,19 @@ class Materials:
             parts += [part.inputs.digest(), part.labels.tolist()] if part else [None]
         return sha256_json(parts)
 
-    def sample(self, count: int, *, stage: str) -> Encoded:
+    def sample(self, count: int | None, *, stage: str) -> Encoded:
         """
-        Return that many calibration inputs, spread over the lengths.
+        Return that many calibration inputs, spread over the lengths; None takes the usual number, or all of fewer.
 
         Raises:
             StageError: If there are not so many, or none is asked for.
         """
         self.check_sample(count, stage=stage)
-        return self.calibration.stratified(count)
+        return self.calibration.stratified(USUAL_SAMPLE_COUNT if count is None else count)
 
-    def check_sample(self, count: int, *, stage: str) -> None:
+    def check_sample(self, count: int | None, *, stage: str) -> None:
         """Refuse a sample that the calibration split cannot give, as `sample` does, without taking it."""
-        if not 1 <= count <= len(self.calibration):
+        if count is not None and not 1 <= count <= len(self.calibration):
             raise StageError(
                 f"stage `{stage}` asks for {count} calibration examples where the calibration split has "
                 f"{len(self.calibration)}; give a number from 1 to {len(self.calibration)}."

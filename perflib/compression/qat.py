@@ -23,6 +23,7 @@ from perflib.compression.fake_quant import fake_quantize, observe_ranges, quanti
 from perflib.compression.folding import fold_batch_norms
 from perflib.compression.lessons import Lesson
 from perflib.compression.materials import Labelled, Materials
+from perflib.compression.quantizers.openvino_source import naming_what_is_unsupported
 from perflib.compression.stage import require_torch
 from perflib.compression.teaching import TeachingDetails, answer, teach
 from perflib.encoded import MASK, Encoded
@@ -206,7 +207,8 @@ def _convert(module: nn.Module, sample: Encoded) -> Any:
     with warnings.catch_warnings():
         # Tracing remarks that ranges become constants, which is what is wanted.
         warnings.simplefilter("ignore")
-        model = openvino_engine.openvino.convert_model(module, example_input=example)  # type: ignore[attr-defined]
+        with naming_what_is_unsupported():
+            model = openvino_engine.openvino.convert_model(module, example_input=example)  # type: ignore[attr-defined]
     if MASK not in sample.arrays:
         model.reshape({name: [-1, *array.shape[1:]] for name, array in sample.arrays.items()})
     return model

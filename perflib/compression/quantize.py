@@ -36,7 +36,8 @@ class Quantize:
     """
     Quantize a PyTorch fp32 artifact.
 
-    ``calibration_examples``, spread over the lengths, set the ranges of the activations, by the ``calibrator``.
+    ``calibration_examples``, spread over the lengths, set the ranges of the activations, by the ``calibrator``; None
+    takes 300, or all where there are fewer.
     ``smooth`` is SmoothQuant's alpha; None takes the library's own for transformers and 0 switches it off.
     ``activations: per-token`` demands that a token's scale does not depend on what else is in the batch.
 
@@ -47,7 +48,7 @@ class Quantize:
 
     scheme: Literal["int8-static", "int8-dynamic", "int8-weights", "int8-qat"] = "int8-static"
     engine: Literal["openvino", "onnxruntime", "inductor"] = "openvino"
-    calibration_examples: int = 300
+    calibration_examples: int | None = None
     calibrator: Literal["min-max", "percentile", "mse"] = "min-max"
     smooth: float | None = None
     per_channel: bool = True

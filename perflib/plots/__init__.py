@@ -16,6 +16,7 @@ from perflib.plots.speed import plot_evidence, plot_latencies, plot_lives
 from perflib.plots.study import plot_calibration, plot_rules
 from perflib.plots.style import BASELINE, CANDIDATE, WARNING, WIDTH_INCH, use_house_style
 from perflib.plots.summary import plot_summary
+from perflib.plots.techniques import plot_techniques
 
 __all__ = [
     "BASELINE",
@@ -40,5 +41,6 @@ __all__ = [
     "plot_sensitivity",
     "plot_slices",
     "plot_summary",
+    "plot_techniques",
     "use_house_style",
 ]

@@ -26,22 +26,37 @@ from perflib.sentences.model import (
 from perflib.sentences.search import recipe_words, search_sentences
 from perflib.sentences.speed import comparison_sentence, prediction_sentence, speed_sentence
 from perflib.sentences.study import calibration_sentence, noise_sentence, rules_sentence
+from perflib.sentences.techniques import (
+    bounds_sentence,
+    choice_sentence,
+    family_sentence,
+    guess_sentence,
+    padding_sentence,
+    trials_sentence,
+    why_sentence,
+    work_sentence,
+)
 
 __all__ = [
     "MATRIX_OPERATORS",
     "alone_sentence",
     "baseline_sentence",
+    "bounds_sentence",
     "build_sentence",
     "calibration_sentence",
     "ceilings_sentence",
+    "choice_sentence",
     "churn_sentence",
     "comparison_sentence",
     "confidence_sentence",
     "distance_sentence",
+    "family_sentence",
+    "guess_sentence",
     "ladder_sentence",
     "matrix_sentence",
     "noise_sentence",
     "notes_sentence",
+    "padding_sentence",
     "prediction_sentence",
     "probes_sentence",
     "profile_sentence",
@@ -53,4 +68,7 @@ __all__ = [
     "search_sentences",
     "slices_sentence",
     "speed_sentence",
+    "trials_sentence",
+    "why_sentence",
+    "work_sentence",
 ]

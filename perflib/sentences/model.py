@@ -96,7 +96,10 @@ def build_sentence(build: Build) -> str:
         for proof in build.proofs
         if "low_precision_share_ratio" in proof
     ]
+    took = units.duration(build.build_sec)
+    is_cached = bool(build.steps) and all(step.is_cached for step in build.steps)
+    built = f"Found as it was built, once, in {took}" if is_cached else f"Built in {took}"
     return (
-        f"Built in {units.duration(build.build_sec)}: {units.size(build.parent_size_bytes)} became "
+        f"{built}: {units.size(build.parent_size_bytes)} became "
         f"{units.size(build.size_bytes)}{'; ' if proofs else ''}{'; '.join(proofs)}."
     )

@@ -11,9 +11,11 @@ from perflib.tables.markup import pill, table
 from perflib.tables.model import baseline_table, ceilings_table, machine_table, operators_table
 from perflib.tables.speed import comparison_table, metrics_table, timings_table
 from perflib.tables.summary import reasons_list, sentences_of, summary_table
+from perflib.tables.techniques import bounds_table, padding_table, techniques_table, trials_table
 
 __all__ = [
     "baseline_table",
+    "bounds_table",
     "ceilings_table",
     "comparison_table",
     "exemplars_table",
@@ -22,6 +24,7 @@ __all__ = [
     "machine_table",
     "metrics_table",
     "operators_table",
+    "padding_table",
     "pill",
     "probes_table",
     "reasons_list",
@@ -30,5 +33,7 @@ __all__ = [
     "slices_table",
     "summary_table",
     "table",
+    "techniques_table",
     "timings_table",
+    "trials_table",
 ]

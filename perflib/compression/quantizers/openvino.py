@@ -17,7 +17,7 @@ from typing import Any
 from perflib import machine
 from perflib.artifact import Artifact, ArtifactSpec
 from perflib.compression import ranges
-from perflib.compression.materials import Materials
+from perflib.compression.materials import USUAL_SAMPLE_COUNT, Materials
 from perflib.compression.quantize import KEEP_WORDS, Quantize
 from perflib.compression.quantizers import accuracy_control, openvino_graph
 from perflib.compression.quantizers.openvino_source import Source, convert, kept_operations, quiet
@@ -186,7 +186,7 @@ def _sample(options: Quantize, materials: Materials) -> Encoded:
     if options.is_calibrated:
         return materials.sample(options.calibration_examples, stage="quantize")
     # Only to compare with, so that fewer will do.
-    return materials.calibration.stratified(min(options.calibration_examples, len(materials.calibration)))
+    return materials.calibration.stratified(options.calibration_examples or USUAL_SAMPLE_COUNT)
 
 
 def _set_ranges(

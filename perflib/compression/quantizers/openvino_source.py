@@ -7,6 +7,7 @@ A wrong conversion may be wrong at one length only, so logits are compared over 
 import contextlib
 import dataclasses
 import io
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from perflib.errors import StageError
 
 PARITY_LOGIT = 1e-2
 _PARITY_BATCHES = 8
+_UNSUPPORTED = re.compile(r"No conversion rule found for operations: ([^\n]+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +45,13 @@ def convert(parent: Artifact, sample: Encoded) -> Source:
     Convert a torch artifact and compare the logits.
 
     Raises:
-        StageError: If they differ.
+        StageError: If the model has an unsupported operator, or the logits differ.
     """
     from perflib.engines import openvino_engine
 
     with quiet():
-        model = openvino_engine.convert(parent, sample.take([0, 1]) if len(sample) > 1 else sample)
+        with naming_what_is_unsupported():
+            model = openvino_engine.convert(parent, sample.take([0, 1]) if len(sample) > 1 else sample)
         difference = parity(parent, openvino_engine.compile_model(model, precision="fp32"), sample)
     return Source(parent, model, difference, sample)
 
@@ -74,6 +77,18 @@ def parity(parent: Artifact, compiled: Any, sample: Encoded) -> float:
             "the conversion is wrong at some length, so nothing was quantized."
         )
     return largest
+
+
+@contextlib.contextmanager
+def naming_what_is_unsupported() -> Iterator[None]:
+    """Raise `StageError` where a model cannot be converted, with the operator that is to blame where it is told."""
+    try:
+        yield
+    except Exception as error:
+        # The library raises bare exceptions, and tracing whatever the model raises.
+        found = _UNSUPPORTED.search(str(error))
+        what = f"no rule for {found[1].strip()}" if found else " ".join(str(error).split())[:200]
+        raise StageError(f"OpenVINO cannot convert this model ({what}); use another engine.") from error
 
 
 def kept_operations(
