@@ -233,10 +233,9 @@ class Artifact:
                 spec.write(new / SPEC_FILE)
                 shutil.rmtree(folder, ignore_errors=True)
                 new.rename(folder)
-        except OSError as error:
-            raise SetupError(
-                f"{folder} cannot be written ({error.strerror or error}); free space there and try again."
-            ) from error
+        except (OSError, DataError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise SetupError(f"{folder} cannot be written ({why}); free space there and try again.") from error
         return Artifact.load(folder)
 
     def open(self) -> engines.Session:

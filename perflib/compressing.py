@@ -12,7 +12,7 @@ from perflib import project, sentences
 from perflib.artifact import Artifact
 from perflib.compression.build import build_candidate
 from perflib.compression.materials import gather
-from perflib.compression.stage import parse_recipe
+from perflib.compression.stage import check_recipe, parse_recipe
 from perflib.params import load_recipe
 from perflib.results import Build
 from perflib.runs import Run
@@ -55,6 +55,9 @@ def compress_named(workload: str, recipe: Path, *, run_dir: Path | None = None, 
     prepared, splits = found.prepare(), found.splits()
     for part in (splits.train, splits.calibration, splits.tuning):
         check_apart(f"the {part.name} {found.unit}", part.keys, splits.test.keys)
+    materials = gather(found, splits, seed=seed)
+    # Before there is a folder that nobody needs.
+    check_recipe(ingredients, prepared.spec, materials)
     run = Run(Path(run_dir).resolve() if run_dir else project.new_run_dir(f"compress-{name}"))
     baseline = run.keep_artifact(prepared, "baseline", runtime=prepared.spec.runtime)
     artifact, build = build_candidate(
@@ -62,7 +65,7 @@ def compress_named(workload: str, recipe: Path, *, run_dir: Path | None = None, 
         ingredients,
         parent=baseline,
         folder=run.artifact_folder(name),
-        materials=gather(found, splits, seed=seed),
+        materials=materials,
         cache=project.builds_dir(),
     )
     run.write(build, name)

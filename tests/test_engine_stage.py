@@ -144,7 +144,7 @@ def test_bf16_is_refused_where_the_processor_has_no_such_products(
     card = dataclasses.replace(machine.read_card(), isa_flags=("avx2",))
     monkeypatch.setattr(machine, "read_card", lambda: card)
 
-    with pytest.raises(StageError, match="arithmetic: bf16 has no products on this processor"):
+    with pytest.raises(SetupError, match="arithmetic: bf16 has no products on this processor"):
         Engine(arithmetic="bf16").check(parent.spec, MATERIALS)
 
 

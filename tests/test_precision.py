@@ -14,7 +14,7 @@ from perflib.artifact import ArtifactSpec
 from perflib.compression.materials import Materials
 from perflib.compression.precision import Precision, prove_precision
 from perflib.engines.torch_engine import load_module
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 
 MATERIALS = Materials(make_inputs(8))
 
@@ -60,7 +60,7 @@ def test_a_type_without_products_is_refused_before_any_work(
     if is_taken:
         assert Precision(dtype).check(parent, MATERIALS).precision == dtype
         return
-    with pytest.raises(StageError, match=f"{dtype} has no products on this processor .*even_if_emulated: true"):
+    with pytest.raises(SetupError, match=f"{dtype} has no products on this processor .*even_if_emulated: true"):
         Precision(dtype).check(parent, MATERIALS)
     assert Precision(dtype, even_if_emulated=True).check(parent, MATERIALS).precision == dtype
 

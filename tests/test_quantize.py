@@ -374,7 +374,7 @@ def test_a_parent_that_does_not_suit_is_refused(
     with pytest.raises(StageError, match="NNCF smooths transformers only"):
         Quantize(calibration_examples=4, smooth=0.5).check(parent.spec, Materials(images(4)))
     monkeypatch.setattr(machine, "read_card", lambda: SimpleNamespace(isa_flags=("avx2",)))
-    with pytest.raises(StageError, match=r"\(it has avx2; one of avx512_vnni, .* use scheme: int8-weights"):
+    with pytest.raises(SetupError, match=r"\(it has avx2; one of avx512_vnni, .* use scheme: int8-weights"):
         Quantize(scheme="int8-dynamic").check(parent.spec, materials)
 
 

@@ -13,7 +13,7 @@ from perflib.artifact import Artifact, Runtime
 from perflib.compression import runtime
 from perflib.compression.materials import Materials
 from perflib.compression.runtime import Serve, prove_order
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 
 MATERIALS = Materials(make_inputs(40))
 SERVED: list[dict[str, Any]] = [
@@ -69,7 +69,7 @@ def test_the_runtime_block_says_how_it_is_served(tmp_path: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:
     """Counts below one, a budget without its size, more threads than cores."""
-    with pytest.raises(StageError, match=said):
+    with pytest.raises((StageError, SetupError), match=said):
         Serve(**options).check(write_artifact(tmp_path).spec, MATERIALS)
 
 

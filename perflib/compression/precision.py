@@ -14,7 +14,7 @@ from perflib import machine
 from perflib.artifact import Artifact, ArtifactSpec
 from perflib.compression.materials import Materials
 from perflib.compression.stage import require_torch
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 
 # What makes products of this type quicker than fp32's, by the names that Linux gives them.
 _NEEDED = {"bf16": ("avx512_bf16", "amx_bf16", "bf16"), "fp16": ("avx512_fp16", "amx_fp16", "fphp", "asimdhp")}
@@ -37,7 +37,7 @@ class Precision:
         needed, found = _NEEDED[self.dtype], machine.read_card().isa_flags
         if parent.runtime.device == "cpu" and not self.even_if_emulated and not set(needed) & set(found):
             has = ", ".join(found) or "no matrix instructions"
-            raise StageError(
+            raise SetupError(
                 f"{self.dtype} has no products on this processor (it has {has}; one of {', '.join(needed)} is needed), "
                 "so it would be emulated and slower; add even_if_emulated: true to measure that."
             )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from perflib import machine
 from perflib.artifact import Artifact, ArtifactSpec, link_or_copy
 from perflib.compression.materials import Materials
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 
 _SHORT = {"as-given": "as-they-come"}
 
@@ -42,7 +42,7 @@ class Serve:
             raise StageError("stage `runtime` needs `tokens` with batching: token-budget, and with nothing else.")
         cores = machine.thread_count()
         if self.replicas * (self.threads or 1) > cores:
-            raise StageError(
+            raise SetupError(
                 f"{self.replicas} replicas of {self.threads or 1} threads need {self.replicas * (self.threads or 1)} "
                 f"cores where {cores} are allotted; ask for fewer."
             )

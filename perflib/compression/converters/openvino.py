@@ -19,7 +19,7 @@ from perflib.compression.engine import Engine, bucket_edges
 from perflib.compression.materials import Materials
 from perflib.compression.parity import LOSSLESS_LOGIT, LengthParity, check_lengths, real_texts
 from perflib.encoded import MASK
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 
 FEWEST_SHARE_RATIO = 0.9
 # Every plan holds its own packed copy of the linear layers' weights.
@@ -44,7 +44,7 @@ def check_parent(options: Engine, parent: ArtifactSpec, materials: Materials) ->
             f"comes to it is {parent.engine} {parent.precision}; put it earlier in the recipe."
         )
     if options.arithmetic == "bf16" and not _BF16_PRODUCTS & set(machine.read_card().isa_flags):
-        raise StageError(
+        raise SetupError(
             "arithmetic: bf16 has no products on this processor, and OpenVINO would compute in fp32; leave it out."
         )
     settings = _settings(options, parent, materials)

@@ -29,7 +29,7 @@ from perflib.compression.parity import LengthParity, check_lengths, real_texts
 from perflib.compression.ranges import Range, write_ranges
 from perflib.encoded import Encoded
 from perflib.engines import Session
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 from perflib.progress import Progress
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def check_parent(options: "Quantize", parent: ArtifactSpec, materials: Materials
     from perflib.engines.aot_engine import require_compiler
 
     found = machine.read_card().isa_flags
-    has_products = bool(set(_INT8_PRODUCTS) & set(found))
     for is_wrong, sentence in (
         (options.scheme == "int8-qat", "has scheme: int8-qat, which is for engine: openvino; use int8-static here"),
         (
@@ -65,15 +64,15 @@ def check_parent(options: "Quantize", parent: ArtifactSpec, materials: Materials
             not options.per_channel,
             "has per_channel: false, but these int8 products take a scale per channel; leave it out",
         ),
-        (
-            options.scheme != "int8-weights" and not has_products,
-            f"has scheme: {options.scheme}, and this processor has no int8 products that do not overflow (it has "
-            f"{', '.join(found) or 'no matrix instructions'}; one of {', '.join(_INT8_PRODUCTS)} is needed); use "
-            "scheme: int8-weights",
-        ),
     ):
         if is_wrong:
             raise StageError(f"stage `quantize` on engine inductor {sentence}.")
+    if options.scheme != "int8-weights" and not set(_INT8_PRODUCTS) & set(found):
+        raise SetupError(
+            f"{options.scheme} needs int8 products that do not overflow, and this processor has "
+            f"{', '.join(found) or 'no matrix instructions'}, none of {', '.join(_INT8_PRODUCTS)}; "
+            "use scheme: int8-weights."
+        )
     require_compiler("inductor")
     return dataclasses.replace(parent, engine="aotinductor", precision="int8", builder=None, config={}, options={})
 

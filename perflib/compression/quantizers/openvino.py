@@ -22,7 +22,7 @@ from perflib.compression.quantize import KEEP_WORDS, Quantize
 from perflib.compression.quantizers import accuracy_control, openvino_graph
 from perflib.compression.quantizers.openvino_source import Source, convert, kept_operations, quiet
 from perflib.encoded import MASK, Encoded
-from perflib.errors import StageError
+from perflib.errors import SetupError, StageError
 from perflib.progress import Progress
 
 FEWEST_INT8_SHARE = 0.9
@@ -48,7 +48,7 @@ def check_parent(options: Quantize, parent: ArtifactSpec, materials: Materials) 
         )
     found = machine.read_card().isa_flags
     if options.scheme == "int8-dynamic" and not set(_INT8_PRODUCTS) & set(found):
-        raise StageError(
+        raise SetupError(
             f"int8-dynamic has no products on this processor (it has {', '.join(found) or 'no matrix instructions'}; "
             f"one of {', '.join(_INT8_PRODUCTS)} is needed); use scheme: int8-weights."
         )

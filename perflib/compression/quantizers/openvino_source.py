@@ -6,7 +6,6 @@ A wrong conversion may be wrong at one length only, so logits are compared over 
 
 import contextlib
 import dataclasses
-import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -128,7 +127,8 @@ def kept_operations(
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep bars of other libraries and torch's tracing remarks out of notebooks; perflib shows its own progress."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():
+    from IPython.utils.capture import capture_output  # in a notebook, rich's bars are displays and no prints
+
+    with capture_output(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
