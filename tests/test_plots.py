@@ -19,6 +19,7 @@ from synthetic_records import (
     flips,
     full_validation,
     gate,
+    ladder,
     margin_slices,
     noise_study,
     part,
@@ -32,12 +33,23 @@ from synthetic_records import (
 
 from perflib import plots
 from perflib.results import Comparison, Estimate, Gate, Interval, LowerBound
+from perflib.search.front import pareto_candidates
 
 mpl.use("Agg")
 
 LONG_NAME = "int8-weights-and-activations-smoothquant-per-channel-openvino-batch32"
 SLOWER, SAME = evidence_path([0.2, 0.21] * 3, "offline"), evidence_path([0.003, 0.004] * 4)
 ONE = evidence_path([-0.1])
+MANY = [
+    candidate("small", size_ratio=0.1),
+    candidate(
+        "quick",
+        single_p50_speedup_ratio=Estimate(6.0, 5.5, 6.5),
+        offline_throughput_speedup_ratio=Estimate(11.0, 10.0, 12.0),
+    ),
+    candidate("broken", "quarantined", accuracy_change=LowerBound(-0.03, -0.04)),
+    candidate("untimed", "failed", single_p50_speedup_ratio=None),
+]
 SUMMARY = [candidate(), candidate("bf16", "undecided", offline_throughput_speedup_ratio=Estimate(1.1, None, None))]
 MIXED_GATES = passing_gates(
     A1={"measured": 0.9871, "verdict": "FAIL"},
@@ -114,6 +126,8 @@ FIGURES: dict[str, Callable[[], tuple[Any, Any]]] = {
     ),
     "calibration": lambda: plots.plot_calibration(calibration()),
     "calibration, A/A only": lambda: plots.plot_calibration(calibration(cells=calibration().cells[:1])),
+    "ladder": lambda: plots.plot_ladder(ladder()),
+    "candidates": lambda: plots.plot_candidates(MANY, ["small", "quick"], margin_ratio=0.01),
     "summary": lambda: plots.plot_summary(SUMMARY, margin_ratio=0.01),
     "summary without bounds": lambda: plots.plot_summary(
         [candidate(single_p50_speedup_ratio=None, accuracy_change=LowerBound(-0.01, None))], margin_ratio=0.01
@@ -636,3 +650,26 @@ def test_nothing_is_written_outside_the_figure(name: str) -> None:
 def test_drawing_leaves_the_record_alone() -> None:
     """The same record gives the same words twice."""
     assert FIGURES["lives"]()[0].get_label() == FIGURES["lives"]()[0].get_label()
+
+
+def test_the_front_of_candidates_is_joined_and_the_others_are_shown() -> None:
+    """Names stand beside those on the front, every timed candidate has a mark in both panels."""
+    figure, (speed, quality) = plots.plot_candidates(MANY, ["small", "quick"], margin_ratio=0.01)
+
+    # Three candidates and the baseline; the one without a time is left out.
+    assert len(speed.collections) == 4
+    assert {text.get_text() for text in speed.texts} == {"small", "quick", "baseline"}
+    told = str(figure.get_label())
+    assert "quick: 6.00× [5.50, 6.50] one at a time, 11.0× [10.0, 12.0] all at once" in told
+    assert "broken" not in told
+    assert figure.get_suptitle().startswith("2 of 3 combinations tried are beaten by no other")
+    assert "no front" in words_of(plots.plot_candidates(MANY, [], margin_ratio=0.01))
+    assert -1.0 in [line.get_ydata()[0] for line in quality.lines]  # type: ignore[index]
+
+
+def test_only_approved_candidates_can_be_on_the_front() -> None:
+    """Of them those that no other approved one beats in all four aims."""
+    worse = candidate("worse", single_p50_speedup_ratio=Estimate(1.0, 1.0, 1.0), size_ratio=0.9)
+    faster = candidate("broken", "quarantined", single_p50_speedup_ratio=Estimate(99.0, 98.0, 100.0))
+
+    assert pareto_candidates([*MANY[:2], worse, faster]) == ("small", "quick")

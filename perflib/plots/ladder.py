@@ -32,7 +32,7 @@ def plot_ladder(ladder: Ladder) -> tuple[Figure, Any]:
     names = [rung.stage for rung in ladder.rungs]
     axes[0][0].set_yticks(range(rows_count), [*names, "left open", "all together"])
     axes[0][0].invert_yaxis()
-    return labelled(fig, axes[0], f"Steps of {ladder.name}. {' '.join(told)}")
+    return labelled(fig, tuple(axes[0]), f"Steps of {ladder.name}. {' '.join(told)}")
 
 
 def _panel(ax: Axes, ladder: Ladder, total: LadderTotal) -> str:
