@@ -20,6 +20,7 @@ from perflib.results import (
     Candidate,
     Ceilings,
     Comparison,
+    EndToEnd,
     Gate,
     Ladder,
     ModelAlone,
@@ -118,6 +119,10 @@ class ReportView:
             _html(f"<h2>Which step of {html.escape(name)} gave what</h2>")
             show_figure(self.run, plots.plot_ladder(found), "report-ladder")
             _say(sentences.ladder_sentence(found))
+            _say(
+                f"To doubt it is to measure it again: `perflib compare {self.run.run_id}:baseline "
+                f"{self.run.run_id}:{name} --scenario single offline`."
+            )
             _html(tables.ladder_table(found))
             if found.rivals:
                 _html("<h3>Against what one would pick instead</h3>")
@@ -212,6 +217,9 @@ class ReportView:
         alone = self.run.read(ModelAlone, name)
         if alone is not None:
             _say(sentences.alone_sentence(comparison, alone))
+        whole = self.run.read(EndToEnd, name)
+        if whole is not None:
+            _say(sentences.end_to_end_sentence(whole))
         sensitivity = self.run.read(Sensitivity, name)
         if sensitivity is not None:
             show_figure(self.run, plots.plot_sensitivity(sensitivity), f"report-sensitivity-{name}")

@@ -1,6 +1,7 @@
 """The ladder: every step against the one before, the total by itself, nothing timed twice."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from perflib import plots, sentences, tables
 from perflib.artifact import Artifact
 from perflib.compression.build import build_candidate
 from perflib.compression.stage import parse_recipe
+from perflib.endtoend import measure_end_to_end
 from perflib.errors import DataError
 from perflib.ladder import Effort, measure_ladder, measure_model_alone
-from perflib.results import Comparison, Interval, Ladder, ModelAlone
+from perflib.results import Comparison, EndToEnd, Interval, Ladder, ModelAlone
 from perflib.session import Session
 
 RECIPE = [{"runtime": {"batching": "sorted"}}, {"runtime": {"batching": "sorted", "batch": 4}}]
@@ -145,6 +147,24 @@ def test_the_model_alone_is_timed_where_it_is_served_otherwise(session: Session)
     assert before == session.baseline.digest
     assert after not in (sorted_one.digest, before)
     assert session.run.candidate_names() == ["sorted"]
+
+
+def test_from_raw_inputs_to_answers_both_models_take_turns(session: Session) -> None:
+    """Every pass encodes; the ratio is of the medians, and the tokeniser's share is of the candidate's time."""
+    ticks = itertools.count()
+    candidate = add_candidate(session, "best", RECIPE)
+    encoded_count = session.workload.encoded_count  # type: ignore[attr-defined]
+    found = measure_end_to_end(session, candidate, "best", clock=lambda: float(next(ticks) ** 2))
+
+    assert found == session.run.read(EndToEnd, "best")
+    assert (found.example_count, len(found.encode_sec), len(found.candidate_sec)) == (80, 5, 5)
+    assert found.encode_sec[0] < found.baseline_sec[0] < found.candidate_sec[0] < found.encode_sec[1]
+    assert session.workload.encoded_count >= encoded_count + 18  # type: ignore[attr-defined]
+    one = EndToEnd("best", 128, (0.1, 0.1, 0.2), (2.0, 2.0, 9.0), (0.5, 0.5, 0.1))
+    assert (one.speedup_ratio, one.encode_share_ratio) == (4.0, 0.2)
+    assert sentences.end_to_end_sentence(one).startswith(
+        "With tokenising, 128 raw inputs are answered 4.00× as fast as today; 20.0 % of the candidate's time is "
+    )
 
 
 def test_the_sentence_names_the_step_that_gave_most() -> None:

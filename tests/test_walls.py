@@ -21,6 +21,7 @@ _ROOF = {
         "experiment",
         "compressing",
         "choosing",
+        "endtoend",
         "comparing",
         "validating",
         "calibrating",

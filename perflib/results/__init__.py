@@ -22,7 +22,7 @@ from perflib.results.answers import (
     Validation,
 )
 from perflib.results.compression import BlockSensitivity, Sensitivity
-from perflib.results.ladder import Ladder, LadderTotal, ModelAlone, Rival, Rung, RungSpeed
+from perflib.results.ladder import EndToEnd, Ladder, LadderTotal, ModelAlone, Rival, Rung, RungSpeed
 from perflib.results.model import (
     Baseline,
     Build,
@@ -74,6 +74,7 @@ __all__ = [
     "Comparison",
     "Confidence",
     "Distances",
+    "EndToEnd",
     "Estimate",
     "EvidencePath",
     "Failure",

@@ -1,6 +1,7 @@
 """Which step of a recipe gave what, each measured against the one before; and against what one would pick instead."""
 
 import dataclasses
+import statistics
 from typing import Any, ClassVar
 
 from perflib.records import Record
@@ -84,3 +85,31 @@ class ModelAlone(Record):
 
     name: str
     comparison: Comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class EndToEnd(Record):
+    """
+    From raw inputs to answers, tokenising included: one value a pass, both models in turn in one process.
+
+    It describes and decides nothing: how much faster a candidate is, is asked of fresh processes and without the
+    tokeniser, which is the same for both.
+    """
+
+    schema: ClassVar[str] = "perflib/end-to-end/1"
+
+    name: str
+    example_count: int
+    encode_sec: tuple[float, ...]
+    baseline_sec: tuple[float, ...]
+    candidate_sec: tuple[float, ...]
+
+    @property
+    def encode_share_ratio(self) -> float:
+        """The share of the candidate's time that goes into encoding."""
+        return statistics.median(self.encode_sec) / statistics.median(self.candidate_sec)
+
+    @property
+    def speedup_ratio(self) -> float:
+        """The ratio of the medians."""
+        return statistics.median(self.baseline_sec) / statistics.median(self.candidate_sec)

@@ -12,7 +12,7 @@ from perflib.sentences.answers import (
     quality_sentence,
     slices_sentence,
 )
-from perflib.sentences.ladder import alone_sentence, ladder_sentence, rivals_sentence
+from perflib.sentences.ladder import alone_sentence, end_to_end_sentence, ladder_sentence, rivals_sentence
 from perflib.sentences.model import (
     MATRIX_OPERATORS,
     baseline_sentence,
@@ -50,6 +50,7 @@ __all__ = [
     "comparison_sentence",
     "confidence_sentence",
     "distance_sentence",
+    "end_to_end_sentence",
     "family_sentence",
     "guess_sentence",
     "ladder_sentence",

@@ -1,7 +1,7 @@
 """Which step gave what, and whether the whole beats what one would pick instead."""
 
 from perflib import units
-from perflib.results import Comparison, Ladder, ModelAlone, Rival, ScenarioComparison
+from perflib.results import Comparison, EndToEnd, Ladder, ModelAlone, Rival, ScenarioComparison
 
 
 def ladder_sentence(ladder: Ladder) -> str:
@@ -64,6 +64,15 @@ def alone_sentence(comparison: Comparison, alone: ModelAlone | None) -> str:
             f"{units.speedup(whole.speedup_ratio.estimate)}"
         )
     return f"Served as the baseline is, the model alone gives {'; '.join(parts)}; the rest is how it is served."
+
+
+def end_to_end_sentence(record: EndToEnd) -> str:
+    """Say what is left of the speed-up with the tokeniser, and its share."""
+    return (
+        f"With tokenising, {record.example_count} raw inputs are answered {units.speedup(record.speedup_ratio)} as "
+        f"fast as today; {units.percent(record.encode_share_ratio)} of the candidate's time is encoding (medians of "
+        f"{len(record.candidate_sec)} passes in one process, a description and no verdict)."
+    )
 
 
 def _scenario(rival: Rival, name: str) -> ScenarioComparison:
