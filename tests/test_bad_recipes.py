@@ -181,7 +181,7 @@ def test_what_no_recipe_can_say(texts: Bench, recipe: list[Any], said: str) -> N
         ([TRIM, {"runtime": {}}, TRIM], 3, "the parent's vocabulary is trimmed already (to 20 of 40 tokens)"),
         ([STUDENT, {"distil": {"layers": 1}}], 2, "where its teacher has"),
         ([STUDENT, {"prune": {"layers": [0]}}], 2, "names all 1 layers; leave at least one"),
-        (["vocabulary", {"runtime": {"replicas": 9999}}], 2, "9999 replicas of 1 threads need 9999 cores"),
+        (["vocabulary", {"runtime": {"replicas": 0}}], 2, "option `replicas` of stage `runtime` is 0"),
     ],
 )
 def test_an_impossible_order_is_refused_with_its_place(texts: Bench, recipe: list[Any], place: int, said: str) -> None:

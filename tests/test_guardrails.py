@@ -173,7 +173,7 @@ def params_file(tmp_path: Path, own_folders: Path, monkeypatch: pytest.MonkeyPat
     for name in ("perflib", "notebooks"):
         (folder / name).mkdir()
     shutil.copy(SHIPPED / "guardrails.yaml", folder / "params")
-    experiment = "name: a\nrecipe: [bf16]\npredicted_speedup_ratio: 2.0\nbecause: x\nguardrail_profile: {}\n"
+    experiment = "name: a\nrecipe: [precision]\npredicted_speedup_ratio: 2.0\nbecause: x\nguardrail_profile: {}\n"
     (folder / "params" / "experiments" / "a.yaml").write_text(experiment.format("lossles"))
     (folder / "params" / "p.yaml").write_text("workload: reviews-tiny\nexperiments: [a]\n")
     monkeypatch.setenv("PERFLIB_ROOT", str(folder))

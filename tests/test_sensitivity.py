@@ -24,6 +24,7 @@ from perflib.compression.sensitivity import Predict, Score, measure_sensitivity,
 from perflib.engines.torch_engine import load_module, save_module
 from perflib.errors import StageError
 from perflib.plots.sensitivity import plot_sensitivity
+from perflib.plots.style import use_house_style
 from perflib.records import read_json
 from perflib.results.compression import BlockSensitivity, Sensitivity
 from perflib.workloads.bert import mean_pooled_classifier
@@ -366,6 +367,7 @@ def record(**changes: Any) -> Sensitivity:
 
 def test_the_figure_has_the_worst_on_top_and_says_what_is_missing() -> None:
     """Every block has a row, the unmeasured ones last and grey; the title is the finding."""
+    use_house_style()
     fig, ax = plot_sensitivity(record())
     names = [label.get_text() for label in ax.get_yticklabels()]
     words = [text.get_text() for text in ax.texts]
@@ -375,8 +377,8 @@ def test_the_figure_has_the_worst_on_top_and_says_what_is_missing() -> None:
     assert words[-1] == "not measured"
     assert [round(bar.get_width(), 3) for bar in ax.patches] == [0.03, 0.01, -0.001]
     assert ax.yaxis_inverted()
-    assert "encoder.layer.0.attention suffers most from int8: 75 %" in " ".join(ax.get_title().split())
-    assert "1 not measured" in " ".join(ax.get_title().split())
+    assert "encoder.layer.0.attention suffers most from int8: 75 %" in " ".join(ax.get_title(loc="left").split())
+    assert "1 not measured" in " ".join(ax.get_title(loc="left").split())
     assert "Not measured: head." in fig.get_label()
     fig.draw_without_rendering()
     plt.close(fig)
@@ -385,8 +387,9 @@ def test_the_figure_has_the_worst_on_top_and_says_what_is_missing() -> None:
 def test_the_figure_of_a_model_that_bears_int8_says_so() -> None:
     """No block is blamed where none raises the loss."""
     harmless = (BlockSensitivity("head", 0.0, 0.0, 512, 1.0), BlockSensitivity("embeddings", -0.1, 0.0, 512, 1.0))
+    use_house_style()
     fig, ax = plot_sensitivity(record(scores=harmless, unmeasured=()))
 
-    assert " ".join(ax.get_title().split()) == "No block alone raises the loss in int8 (2 measured)"
+    assert " ".join(ax.get_title(loc="left").split()) == "No block alone raises the loss in int8 (2 measured)"
     assert "Not measured" not in fig.get_label()
     plt.close(fig)

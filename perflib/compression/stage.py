@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from perflib.artifact import Artifact, ArtifactSpec
 from perflib.compression.materials import Materials
-from perflib.errors import ParameterError, StageError, did_you_mean
+from perflib.errors import ParameterError, SetupError, StageError, did_you_mean
 from perflib.plugins import find_plugin
 from perflib.records import dumps
 
@@ -86,12 +86,13 @@ def check_recipe(recipe: Sequence[Ingredient], parent: ArtifactSpec, materials: 
 
     Raises:
         StageError: By the first stage that cannot take what it would be given, with its place in the recipe.
+        SetupError: By the first that needs what this machine lacks, the same way.
     """
     for position, line in enumerate(recipe, start=1):
         try:
             parent = line.stage.check(parent, materials)
-        except StageError as error:
-            raise StageError(f"line {position} of the recipe: {error}") from error
+        except (StageError, SetupError) as error:
+            raise type(error)(f"line {position} of the recipe: {error}") from error
     return parent
 
 

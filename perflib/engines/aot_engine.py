@@ -251,8 +251,13 @@ def open_session(folder: Path, spec: ArtifactSpec) -> Session:
 
 
 def open_sessions(folder: Path, spec: ArtifactSpec) -> list[Session]:
-    """Load the package once for all replicas, which share its weights and take turns."""
-    return [open_session(folder, spec)] * spec.runtime.replica_count
+    """
+    Load the package once, however many replicas are asked for.
+
+    Its calls hold the interpreter's lock to their end, so a second replica would only wait for the first; and a thread
+    that is started meanwhile waits as well.
+    """
+    return [open_session(folder, spec)]
 
 
 def check_package(path: Path) -> None:
