@@ -29,6 +29,7 @@ from perflib.results import (
     Build,
     Ceilings,
     Comparison,
+    EndToEnd,
     Failure,
     Prediction,
     Profile,
@@ -490,6 +491,7 @@ RECORDS = {
     "baseline-baseline": Baseline,
     "prediction-int8": Prediction,
     "build-int8": Build,
+    "end-to-end-int8": EndToEnd,
     "comparison-int8": Comparison,
     "validation-int8": Validation,
 }
