@@ -57,6 +57,9 @@ _INT8_PRODUCT = re.compile(r"\baoti_torch_cpu_(?:_qlinear_pointwise\w*|_qconv\w*
 _CONSTANT = re.compile(r"constants_info_\[(\d+)\]\.dtype = cached_torch_dtype_(\w+);")
 _CONSTANT_SHAPE = re.compile(r"constants_info_\[(\d+)\]\.shape = \{([^}]*)\};")
 
+# Packages stay loaded to the end of the process: unloading one whose threads still idle in it has crashed the process.
+_loaded: list[object] = []
+
 
 def find_compiler() -> str | None:
     """Return the C++ compiler that torch would use, ``CXX`` or the first of `COMPILERS`; None where there is none."""
@@ -236,6 +239,7 @@ def open_session(folder: Path, spec: ArtifactSpec) -> Session:
     path = folder / PACKAGE_FILE
     check_package(path)
     runner = torch._inductor.aoti_load_package(str(path)).loader
+    _loaded.append(runner)
     options = spec.options
     thread_count = spec.runtime.thread_count or machine.thread_count()
     torch.set_num_threads(thread_count)
