@@ -43,7 +43,8 @@ lint: env ## check style and types
 	$(BIN)/mypy
 
 unit: env ## run the unit tests, doctests and the report's browser test
-	$(BIN)/python -m pytest -m "not notebooks and not gates"
+	$(BIN)/python -m pytest -m "not notebooks and not gates and not engines"
+	$(BIN)/python -m pytest -m "engines and not notebooks"
 
 test-gates: env ## show the gates fourteen bad models and twenty copies of the baseline
 	$(BIN)/python -m pytest -m gates

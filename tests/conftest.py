@@ -27,3 +27,18 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         patch.setenv("PERFLIB_OUTPUTS_DIR", str(folder / "outputs"))
         patch.setenv("PERFLIB_LOCK_DIR", str(folder / "lock"))
         yield run_params(project.root() / "params" / "smoke.yaml")
+
+
+# Their engines and compiled packages stay loaded; a later test that collects garbage in the same process has crashed.
+_ENGINE_TESTS = {
+    *("test_inductor", "test_onnxruntime", "test_engine_stage", "test_engines", "test_parity", "test_quantize"),
+    *("test_ranges", "test_qat", "test_every_stage", "test_bad_recipes", "test_distil", "test_teaching"),
+    *("test_vocabulary", "test_prune", "test_sensitivity", "test_folding", "test_search", "test_choosing"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that load many engines, so that they run in a process of their own."""
+    for item in items:
+        if item.path.stem in _ENGINE_TESTS:
+            item.add_marker("engines")
