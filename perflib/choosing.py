@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perflib import project, sentences, verdict
+from perflib import sentences, verdict
 from perflib.artifact import Artifact
 from perflib.batching import Batching, plan_batches
-from perflib.compression.build import build_candidate
-from perflib.compression.stage import parse_recipe
 from perflib.encoded import Encoded
 from perflib.errors import ParameterError
 from perflib.results import Baseline, Build, Ceilings, Profile, Validation
@@ -123,14 +121,7 @@ def try_recipe(session: Session, name: str, recipe: Sequence[Any]) -> tuple[Arti
         ParameterError: If the recipe cannot be read.
         StageError: If a stage refuses what comes to it, before any work, or cannot prove its effect.
     """
-    artifact, build = build_candidate(
-        name,
-        parse_recipe(recipe),
-        parent=session.baseline,
-        folder=session.run.artifact_folder(name),
-        materials=session.materials,
-        cache=project.builds_dir(),
-    )
+    artifact, build = session.build(name, recipe)
     session.run.write(build, name)
     tuning = session.materials.labelled("tuning", stage=name)
     before, after = (model.predict(tuning.inputs) for model in (session.baseline, artifact))

@@ -9,15 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from perflib import plots, project
+from perflib import plots
 from perflib.artifact import Artifact
 from perflib.benchmarking.alone import measure_alone
 from perflib.benchmarking.compare import compare
 from perflib.benchmarking.lock import host_lock
 from perflib.benchmarking.question import Question
 from perflib.benchmarking.scenarios import get_scenarios
-from perflib.compression.build import build_candidate
-from perflib.compression.stage import parse_recipe
 from perflib.ladder import Effort, measure_model_alone
 from perflib.profiling.ceilings import measure_ceilings
 from perflib.profiling.tensorboard import write_compatible_trace
@@ -99,14 +97,7 @@ def predict_speedup(session: Session, name: str, *, predicted_speedup_ratio: flo
 
 def build(session: Session, name: str, recipe: Sequence[Any]) -> tuple[Artifact, Build]:
     """Build the candidate of a recipe from the baseline, or find it built, and keep artifact and record."""
-    candidate, record = build_candidate(
-        name,
-        parse_recipe(recipe),
-        parent=session.baseline,
-        folder=session.run.artifact_folder(name),
-        materials=session.materials,
-        cache=project.builds_dir(),
-    )
+    candidate, record = session.build(name, recipe)
     session.keep(record, name)
     for step in record.steps:
         if "sensitivity" in step.proof:

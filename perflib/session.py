@@ -11,7 +11,7 @@ A notebook that the pipeline runs is given its run folder; one that a person ope
 import dataclasses
 import functools
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 
 from perflib import machine, project, records, scraps, tables
 from perflib.artifact import Artifact, Runtime
+from perflib.compression.build import build_candidate
 from perflib.compression.materials import Materials, gather
+from perflib.compression.stage import parse_recipe
 from perflib.encoded import Encoded
 from perflib.errors import PerflibError
 from perflib.records import Record
+from perflib.results import Build
 from perflib.runs import Run, newest_run
 from perflib.validation import predictions
 from perflib.validation.ask import Material, prepare_material
@@ -103,6 +106,23 @@ class Session:
         """What every candidate is asked, beside the baseline."""
         return prepare_material(
             self.workload, self.splits, self.baseline, inputs=self.inputs, seed=self.seed, cache=project.answers_dir()
+        )
+
+    def build(self, name: str, recipe: Sequence[Any]) -> tuple[Artifact, Build]:
+        """
+        Build a recipe from the baseline, or find it built, and put the artifact into the run.
+
+        Raises:
+            ParameterError: If the recipe cannot be read.
+            StageError: If a stage refuses what comes to it, before any work, or cannot prove its effect.
+        """
+        return build_candidate(
+            name,
+            parse_recipe(recipe),
+            parent=self.baseline,
+            folder=self.run.artifact_folder(name),
+            materials=self.materials,
+            cache=project.builds_dir(),
         )
 
     def remember(self, artifact: Artifact, answers: NDArray[Any]) -> None:
