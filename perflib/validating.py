@@ -16,7 +16,7 @@ from perflib.artifact import Artifact
 from perflib.comparing import find_artifact
 from perflib.errors import DataError, ParameterError, did_you_mean
 from perflib.guardrails import Waiver
-from perflib.results import Build, Churn, Comparison, Validation
+from perflib.results import Build, Churn, Comparison, SliceChurn, Validation
 from perflib.runs import SUMMARY_FILE, Run
 from perflib.validation.ask import Material, ask, prepare_material
 from perflib.validation.exemplars import exemplars, write_csv
@@ -192,6 +192,11 @@ def measure_churn(workload: str, *, seed: int = 0) -> Churn:
         flips_ratio=(found.negative_flip_count + found.positive_flip_count) / found.example_count,
         distances=found.distances,
         worst_perturbation_increase_ratio=max(increases, default=None),
+        slices=tuple(
+            SliceChurn(one.column, one.value, one.example_count, one.negative_flip_count + one.positive_flip_count)
+            for one in found.slices
+            if not one.is_exploratory
+        ),
     )
     churn.write(churn_path(baseline))
     return churn

@@ -438,7 +438,7 @@ def test_what_is_known_beforehand_is_handed_on(candidate: Artifact) -> None:
     """The churn that somebody measured, the digest of the split, and the overlaps that were looked for."""
     material = material_of(Words())
     far = Distances(0.98, 0.9, 0.01, 0.001, 0.1, 0.2, 0.3, 0.99, None)
-    churn = Churn("words", "b" * 64, "r" * 64, "s" * 64, 80, 0.01, 0.02, far, None)
+    churn = Churn("words", "b" * 64, "r" * 64, "s" * 64, 80, 0.01, 0.02, far, None, ())
     found = asked(material, candidate, churn=churn)
 
     assert found.churn is churn

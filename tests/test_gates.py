@@ -15,8 +15,11 @@ from perflib.results import (
     ClassResult,
     Distances,
     GapResult,
+    Gate,
     Interval,
     Invariance,
+    SliceChurn,
+    SliceResult,
     Validation,
 )
 from perflib.validation.gates import CHURN_GATES, GATES, TIE_GATES, WARNING_GATES, Limit, judge, worst
@@ -66,6 +69,7 @@ def churn(**change: Any) -> Churn:
         flips_ratio=0.015,
         distances=Distances(0.97, 0.95, 0.02, 0.001, 0.1, 0.4, 1.0, 0.98, 20.0),
         worst_perturbation_increase_ratio=0.004,
+        slices=(),
     )
     return dataclasses.replace(one, **change)
 
@@ -588,6 +592,52 @@ def test_a_retraining_that_is_no_more_fragile_allows_nothing_more(increase: floa
     (gate,) = judge(found, limits).gates
 
     assert (gate.limit, gate.warn_limit) == (0.01, 0.03)
+
+
+def in_slices(one: Churn | None, *slices: SliceResult, above_churn: bool = True) -> Gate:
+    """Return A7-bound of a candidate with these slices."""
+    limits = {"lossy": {"A7-bound": Limit(0.05, "house default", is_above_churn=above_churn)}}
+    (gate,) = judge(full_validation(churn=one, slices=slices), limits).gates
+    return gate
+
+
+def part_of(value: str, *, low: float) -> SliceResult:
+    """Return a gated slice of 576 texts by the baseline's margin that can rule out a loss beyond ``low``."""
+    return part(value, column="margin", example_count=576, holm_low_ratio=low, holm_high_ratio=0.05, is_gated=True)
+
+
+def test_a_slice_that_another_seed_upsets_is_left_out_of_the_bound() -> None:
+    """
+    Of 576 texts training again changes 230: no candidate that was trained could rule out a loss of 5 pp there.
+
+    A slice in which it changes 9 is asked as ever, and so is one of which nothing is known.
+    """
+    known = churn(slices=(SliceChurn("margin", "least sure", 576, 230), SliceChurn("margin", "surer", 576, 9)))
+    upset, calm, unknown = (part_of(value, low=-0.08) for value in ("least sure", "surer", "new"))
+    kept = part_of("surer", low=-0.02)
+
+    gate = in_slices(known, upset, kept)
+
+    assert (gate.verdict, gate.measured, gate.limit) == ("PASS", 0.02, 0.05)
+    assert gate.sentence.endswith(
+        "Not asked of margin = least sure: training again with another seed changes so many answers there that nobody "
+        "could rule it out."
+    )
+    assert in_slices(known, upset, calm).verdict == "INCONCLUSIVE"
+    assert in_slices(known, kept, unknown).verdict == "INCONCLUSIVE"
+    assert in_slices(known, upset).verdict == "INCONCLUSIVE"
+    assert in_slices(known, upset, kept, above_churn=False).verdict == "INCONCLUSIVE"
+    assert "Not asked" not in in_slices(known, kept).sentence
+
+
+@pytest.mark.parametrize(("flip_count", "verdict"), [(103, "PASS"), (102, "INCONCLUSIVE")])
+def test_the_border_of_an_upset_slice_is_half_of_its_flips_either_way(flip_count: int, verdict: str) -> None:
+    """Two slices are a family that asks for 97.5 %: there 52 of 400 either way reach 5 pp, and 51 do not."""
+    assert tango_lower(52, 52, 400, level=0.975) <= -0.05 < tango_lower(51, 51, 400, level=0.975)
+    known = churn(slices=(SliceChurn("length", "short", 400, flip_count),))
+    slices = [part(word, holm_low_ratio=low, is_gated=True) for word, low in (("short", -0.08), ("long", -0.01))]
+
+    assert in_slices(known, *slices).verdict == verdict
 
 
 def test_churn_is_allowed_only_where_the_limit_says_so() -> None:

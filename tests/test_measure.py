@@ -37,6 +37,7 @@ CHURN = Churn(
     flips_ratio=0.02,
     distances=Distances(0.98, 0.9, 0.01, 0.001, 0.1, 0.2, 0.3, 0.99, 20.0),
     worst_perturbation_increase_ratio=None,
+    slices=(),
 )
 
 

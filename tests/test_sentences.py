@@ -237,6 +237,7 @@ def test_the_churn_is_told_with_its_n() -> None:
         flips_ratio=0.0436,
         distances=Distances(0.95, 0.9, 0.02, 0.01, 0.3, 0.5, 1.0, 0.97, 12.0),
         worst_perturbation_increase_ratio=0.011,
+        slices=(),
     )
 
     assert sentences.churn_sentence(churn) == (

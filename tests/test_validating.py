@@ -532,6 +532,11 @@ def test_churn_counts_what_another_seed_changes(root: Path) -> None:
     assert churn.flips_ratio == np.mean(before != after) > churn.negative_flip_ratio
     assert churn.distances == distances(*answers)
     assert churn.worst_perturbation_increase_ratio == pytest.approx(max(increases))
+    for one in churn.slices:
+        assert 0 <= one.flip_count <= one.example_count <= 320
+    margins = [one for one in churn.slices if one.column == "baseline margin"]
+    assert sum(one.example_count for one in margins) == 320
+    assert sum(one.flip_count for one in margins) == np.sum(before != after)
     assert known_churn(models[0]) == churn
     assert known_churn(models[1]) is None
 

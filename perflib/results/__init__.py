@@ -18,6 +18,7 @@ from perflib.results.answers import (
     Overlap,
     ProbeResult,
     ReliabilityBin,
+    SliceChurn,
     SliceResult,
     Validation,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "Search",
     "SearchTrial",
     "Sensitivity",
+    "SliceChurn",
     "SliceResult",
     "SpeedVerdict",
     "Step",

@@ -199,6 +199,16 @@ class Identity:
 
 
 @dataclasses.dataclass(frozen=True)
+class SliceChurn:
+    """How many answers of one part of the test split an honest re-training changes between right and wrong."""
+
+    column: str
+    value: str
+    example_count: int
+    flip_count: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Churn(Record):
     """
     How many answers an honest re-training changes: the same recipe with another seed, against the baseline.
@@ -206,7 +216,7 @@ class Churn(Record):
     What is allowed to a candidate that was trained again is this much, plus the margin.
     """
 
-    schema: ClassVar[str] = "perflib/churn/1"
+    schema: ClassVar[str] = "perflib/churn/2"
 
     workload: str
     baseline_sha256: str
@@ -217,6 +227,7 @@ class Churn(Record):
     flips_ratio: float
     distances: Distances
     worst_perturbation_increase_ratio: float | None
+    slices: tuple[SliceChurn, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,7 +270,7 @@ class Validation(Record):
     made of this workload's inputs, ``notes`` say that and what else a reader should know.
     """
 
-    schema: ClassVar[str] = "perflib/validation/2"
+    schema: ClassVar[str] = "perflib/validation/3"
 
     name: str
     profile: str

@@ -1,9 +1,12 @@
 """Gates A6 to A8, part by part: classes, slices, gaps between groups."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from perflib import units
 from perflib.results import Change, GapResult, GateVerdict, SliceResult, Validation
+from perflib.validation.families import FAMILY_ALPHA_RATIO, Discordant
 from perflib.validation.gates.ruling import Limit, Rule, Ruling, harm_verdict, margin_points, worst_of
 
 
@@ -60,8 +63,12 @@ def _dropped(one: SliceResult, limit: Limit) -> Ruling:
 
 
 def _slice_bound(limit: Limit, found: Validation) -> Ruling:
+    gated = _gated(found)
+    restless = restless_slices(limit, found) if limit.is_above_churn else frozenset()
     rulings = []
-    for one in _gated(found):
+    for one in gated:
+        if (one.column, one.value) in restless:
+            continue
         low, high = _bounds(one)
         failed: GateVerdict = "FAIL" if high < 0 and one.change_ratio <= -limit.limit else "INCONCLUSIVE"
         verdict = "PASS" if low > -limit.limit else failed
@@ -70,7 +77,36 @@ def _slice_bound(limit: Limit, found: Validation) -> Ruling:
             f"{units.points(low)}; −{margin_points(limit)} has to be ruled out."
         )
         rulings.append(Ruling(verdict, -low, sentence))
-    return worst_of(rulings, _NO_SLICE)
+    ruling = worst_of(rulings, _NO_SLICE)
+    if not restless:
+        return ruling
+    left_out = ", ".join(sorted(f"{column} = {value}" for column, value in restless))
+    return dataclasses.replace(
+        ruling,
+        sentence=f"{ruling.sentence} Not asked of {left_out}: training again with another seed changes so many "
+        "answers there that nobody could rule it out.",
+    )
+
+
+def restless_slices(limit: Limit, found: Validation) -> frozenset[tuple[str, str]]:
+    """
+    Return the gated slices whose bound no candidate that was trained again could keep, by column and value.
+
+    As a slice is too small where it could not bear one flip, so it is for a trained candidate where it could not bear
+    the flips of an honest re-training, half of them for the better. How far accuracy falls there is judged as anywhere.
+    """
+    gated, churn = _gated(found), found.churn
+    if churn is None:
+        return frozenset()
+    level = 1 - FAMILY_ALPHA_RATIO / max(len(gated), 1)
+    flip_counts = {(one.column, one.value): one.flip_count for one in churn.slices}
+    restless = set()
+    for one in gated:
+        worse_count = math.ceil(flip_counts.get((one.column, one.value), 0) / 2)
+        even = Discordant(worse_count, worse_count, one.example_count)
+        if even.low_ratio(level) <= -limit.limit:
+            restless.add((one.column, one.value))
+    return frozenset(restless)
 
 
 def _slice_worst(limit: Limit, found: Validation) -> Ruling:
