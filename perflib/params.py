@@ -22,6 +22,8 @@ from perflib.errors import ParameterError, PerflibError, did_you_mean
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
+# More than these may meet the test split in one run, but no more may be shipped from it.
+MAX_FINALISTS_COUNT = 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 # Names under which a run keeps what is no candidate: an experiment of that name would overwrite it.
 _RESERVED = frozenset({"baseline", "machine", "ladder", "report"})
@@ -48,6 +50,8 @@ class RunParams(BaseModel):
     # The experiment whose recipe is timed step by step, and those that a person would pick instead of it.
     ladder: str = ""
     rivals: list[str] = []
+    # Those that may be shipped from this run, named before it; all, where there are no more than five.
+    finalists: list[str] = []
     scenarios: list[str] = ["single", "offline"]
     guardrails: str = "guardrails.yaml"
     waivers: str = "waivers.yaml"
@@ -79,6 +83,23 @@ class RunParams(BaseModel):
                 raise ParameterError(f"`{name}` is no experiment of this run; {did_you_mean(name, self.experiments)}")
         if self.rivals and not self.ladder:
             raise ParameterError("rivals are given, but no ladder; name the experiment that they are held against.")
+        return self
+
+    @model_validator(mode="after")
+    def _few_meet_the_test_to_be_shipped(self) -> "RunParams":
+        for name in self.finalists:
+            if name not in self.experiments:
+                raise ParameterError(f"finalist `{name}` is no experiment of this run; name one of its experiments.")
+        if len(set(self.finalists)) != len(self.finalists) or len(self.finalists) > MAX_FINALISTS_COUNT:
+            raise ParameterError(
+                f"finalists are {self.finalists}; name at most {MAX_FINALISTS_COUNT} experiments, each once."
+            )
+        if not self.finalists and len(self.experiments) > MAX_FINALISTS_COUNT:
+            raise ParameterError(
+                f"{len(self.experiments)} experiments would be chosen from by their answers on the test split, which "
+                f"finds a good one by chance; name at most {MAX_FINALISTS_COUNT} of them as `finalists`, and the "
+                "others are shown without being offered."
+            )
         return self
 
 

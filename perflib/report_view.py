@@ -52,8 +52,8 @@ class ReportView:
 
     @functools.cached_property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Every candidate with its verdict."""
-        return verdict.judge_run(self.run)
+        """Every candidate with its verdict, the finalists first."""
+        return verdict.ranked(verdict.judge_run(self.run))
 
     @functools.cached_property
     def baseline(self) -> Baseline | None:
@@ -91,6 +91,8 @@ class ReportView:
         spread = f"{min(lives)} to {max(lives)}" if len(set(lives)) > 1 else str(max(lives, default=0))
         lives_words = f"{spread} pairs of fresh processes; " if lives else ""
         count = f"{self.baseline.test_count:,} test {self.unit}." if self.baseline else ""
+        if any(not one.is_finalist for one in self.candidates):
+            count += " Only finalists, named before the run, may be shipped; they are judged together (Holm)."
         caption = f"{machine.describe(self.card)}. Speed-ups with 90 % intervals; {lives_words}{count}"
         _html(tables.summary_table(self.candidates, self.baseline, caption=caption))
 

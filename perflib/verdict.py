@@ -10,6 +10,7 @@ failed       it could not be built or run
 from collections.abc import Sequence
 
 from perflib import records, units
+from perflib.finalists import judge_together, named_finalists
 from perflib.results import (
     Build,
     Candidate,
@@ -51,55 +52,71 @@ def judge(
 
 
 def judge_run(run: Run) -> tuple[Candidate, ...]:
-    """Judge every candidate of a run from its records, in the order of their names."""
-    return tuple(
+    """Judge every candidate of a run from its records, then the finalists together, in the order of their names."""
+    names = run.candidate_names()
+    validations = {name: found for name in names if (found := run.read(Validation, name))}
+    judged = [
         judge(
             name,
             build=run.read(Build, name),
             comparison=run.read(Comparison, name),
-            validation=run.read(Validation, name),
+            validation=validations.get(name),
             failure=run.read(Failure, name),
         )
-        for name in run.candidate_names()
-    )
+        for name in names
+    ]
+    return judge_together(judged, validations, named_finalists(run))
 
 
 def exit_code(candidates: Sequence[Candidate], *, has_failed_step: bool) -> int:
     """
-    Return the exit code of a finished run: 4 a notebook failed, 0 something is approved or nothing was asked,
-    5 inconclusive, 2 all quarantined.
+    Return the exit code of a finished run: 4 a notebook failed, 0 a finalist is approved or nothing was asked,
+    5 inconclusive, 2 all finalists quarantined.
 
     Example:
         >>> exit_code([], has_failed_step=False)
         0
     """
-    verdicts = {candidate.verdict for candidate in candidates}
-    if has_failed_step or "failed" in verdicts:
+    if has_failed_step or any(candidate.verdict == "failed" for candidate in candidates):
         return 4
-    if not verdicts or "approved" in verdicts:
+    verdicts = {candidate.verdict for candidate in candidates if candidate.is_finalist}
+    if not candidates or "approved" in verdicts:
         return 0
-    return 5 if "undecided" in verdicts else 2
+    # Where only others than the finalists were tried, nothing is decided.
+    return 5 if "undecided" in verdicts or not verdicts else 2
 
 
 def mark_quarantine(run: Run, candidates: Sequence[Candidate]) -> None:
     """Leave a note in the folder of every artifact that may not be promoted, and take it away from those that may."""
     for one in candidates:
         folder = run.artifact_folder(one.name)
-        if one.verdict == "approved" or not folder.is_dir():
+        if is_offered(one) or not folder.is_dir():
             (folder / QUARANTINE_FILE).unlink(missing_ok=True)
             continue
         reasons = "".join(f"- {' '.join(reason.split())}\n" for reason in one.reasons)
-        text = f"# {one.name} may not be promoted: it is {one.verdict}\n\n{reasons}"
+        what = one.verdict if one.verdict != "approved" else "no finalist of its run"
+        text = f"# {one.name} may not be promoted: it is {what}\n\n{reasons}"
         records.write_bytes(folder / QUARANTINE_FILE, text.encode())
+
+
+def is_offered(candidate: Candidate) -> bool:
+    """Say whether a candidate may be shipped: approved, and a finalist."""
+    return candidate.verdict == "approved" and candidate.is_finalist
+
+
+def ranked(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Put the finalists first, and among them and the others the fastest."""
+    return tuple(sorted(candidates, key=lambda one: (not one.is_finalist, -_speed_key(one), one.name)))
 
 
 def headline(candidates: Sequence[Candidate]) -> str:
     """Say in one sentence what the run found, for the first line of the report."""
-    approved = [candidate for candidate in candidates if candidate.verdict == "approved"]
+    approved = [candidate for candidate in candidates if is_offered(candidate)]
     if not candidates:
         return "No candidate was asked for; the baseline is measured."
     if not approved:
-        return f"Ship nothing yet: {', '.join(f'{one.name} is {one.verdict}' for one in candidates)}."
+        finalists = [f"{one.name} is {one.verdict}" for one in candidates if one.is_finalist]
+        return f"Ship nothing yet: {', '.join(finalists) or 'no finalist of this run was tried'}."
     best = max(approved, key=_speed_key)
     ratio, way = _best_speed(best)
     words = [f"Ship {best.name}"]

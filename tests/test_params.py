@@ -47,6 +47,16 @@ BAD_RUNS = {
     "bool for a number": (RUN + "seed: true\n", "`seed`", "True"),
     "float for a count": (RUN + "max_lives_count: 6.5\n", "`max_lives_count`"),
     "number for a word": ("workload: 3\n", "workload"),
+    "six to choose from": (
+        RUN + "experiments: [a, b, c, d, e, f]\n",
+        "6 experiments would be chosen from",
+        "at most 5",
+    ),
+    "six finalists": (RUN + "experiments: [a, b, c, d, e, f]\nfinalists: [a, b, c, d, e, f]\n", "name at most 5"),
+    "a finalist twice": (RUN + "experiments: [a, b]\nfinalists: [a, a]\n", "each once"),
+    "a finalist of another run": (RUN + "experiments: [a]\nfinalists: [b]\n", "finalist `b` is no experiment"),
+    "a ladder of another run": (RUN + "experiments: [a]\nladder: b\n", "`b` is no experiment of this run"),
+    "rivals without a ladder": (RUN + "experiments: [a]\nrivals: [a]\n", "rivals are given, but no ladder"),
     "word for a list": (RUN + "experiments: int8\n", "`experiments`"),
     "null": (RUN + "seed:\n", "`seed`", "None"),
     "below the range": (RUN + "max_lives_count: 4\n", "`max_lives_count`", "4"),
@@ -267,7 +277,8 @@ def test_every_shipped_experiment_loads(tmp_path: Path) -> None:
     """Each file in ``params/experiments`` can be named by a run."""
     folder = project.root() / "params" / "experiments"
     names = sorted(file.stem for file in folder.glob("*.yaml"))
-    (tmp_path / "run.yaml").write_text(RUN + f"experiments: [{', '.join(names)}]\n")
+    lines = RUN + f"experiments: [{', '.join(names)}]\nfinalists: [{names[0]}]\n"
+    (tmp_path / "run.yaml").write_text(lines)
 
     assert [one.name for one in load_experiments(load_run(tmp_path / "run.yaml"))] == names
 

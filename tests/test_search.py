@@ -27,11 +27,11 @@ from perflib.plots.front import plot_front
 from perflib.results import Build, Comparison, Interval, Search, SearchTrial, Validation
 from perflib.runs import Run
 from perflib.search import Searched, search_workload
-from perflib.search.front import choose_finalists, dominates, holm_non_inferior, pareto_front
+from perflib.search.front import choose_finalists, dominates, pareto_front
 from perflib.search.screen import Screener
 from perflib.search.space import Choices, Space
 from perflib.search.study import begin_record, run_study, suggest
-from perflib.validation.families import Discordant
+from perflib.validation.families import Discordant, holm_non_inferior
 from perflib.validation.quality import tango_lower
 from perflib.workloads import get_workload
 
@@ -365,7 +365,7 @@ def test_holm_over_finalists_is_the_textbook_s(seed: int) -> None:
     """Whoever is shown by sorted p-values is shown by our levels, and by its own bound at its own level."""
     rng = random.Random(seed)
     family = [Discordant(rng.randrange(30), rng.randrange(30), 1500) for _ in range(rng.randint(1, 5))]
-    found = holm_non_inferior(family, margin_ratio=0.01)
+    found = holm_non_inferior(family, margin_ratios=[0.01] * len(family))
 
     assert [is_shown for _, is_shown in found] == holm_by_p_values(family, 0.01)
     for one, (level, is_shown) in zip(family, found, strict=True):
@@ -377,9 +377,9 @@ def test_one_finalist_pays_for_itself_alone_and_two_for_both() -> None:
     narrow = Discordant(20, 12, 2000)
     margin_ratio = -(narrow.low_ratio(0.95) + narrow.low_ratio(0.975)) / 2
 
-    assert holm_non_inferior([narrow], margin_ratio=margin_ratio) == ((0.95, True),)
-    assert holm_non_inferior([narrow, narrow], margin_ratio=margin_ratio) == ((0.975, False), (0.975, False))
-    assert holm_non_inferior([], margin_ratio=0.01) == ()
+    assert holm_non_inferior([narrow], margin_ratios=[margin_ratio]) == ((0.95, True),)
+    assert holm_non_inferior([narrow, narrow], margin_ratios=[margin_ratio] * 2) == ((0.975, False), (0.975, False))
+    assert holm_non_inferior([], margin_ratios=[]) == ()
 
 
 # --- one screen -----------------------------------------------------------------------------------------------------

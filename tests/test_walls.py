@@ -25,6 +25,7 @@ _ROOF = {
         "comparing",
         "validating",
         "calibrating",
+        "finalists",
         "verdict",
     ),
     *("report", "report_view", "pdf", "pipeline", "search", "ladder", "cli"),

@@ -38,7 +38,11 @@ class LowerBound:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One line of a run's summary: what a CI job or a stakeholder needs to decide."""
+    """
+    One line of a run's summary: what a CI job or a stakeholder needs to decide.
+
+    Only a finalist may be shipped: it was named before the run saw the test split.
+    """
 
     name: str
     verdict: CandidateVerdict
@@ -47,6 +51,7 @@ class Candidate:
     offline_throughput_speedup_ratio: Estimate | None
     size_ratio: float | None
     accuracy_change: LowerBound | None
+    is_finalist: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

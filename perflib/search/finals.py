@@ -11,12 +11,11 @@ from perflib.artifact import Artifact
 from perflib.benchmarking.question import Question
 from perflib.benchmarking.scenarios import get_scenarios
 from perflib.results import Comparison, FinalistCheck, ScenarioFinding, Search, Validation
-from perflib.search.front import holm_non_inferior
 from perflib.search.screen import SCENARIOS, Compare, build_cached
 from perflib.search.space import Space
 from perflib.session import Session
 from perflib.validating import Limits, validate_candidate
-from perflib.validation.families import Discordant
+from perflib.validation.families import Discordant, holm_non_inferior
 
 # Twice what an experiment spends: these few are what the search is for.
 _LIVES_COUNT, _UNITS_COUNT = 12, 2
@@ -46,8 +45,8 @@ class Finals:
             keep: Is handed the whole record at the end.
         """
         found = [self._check(record, place) for place in record.finalists]
-        family = [discordant(validation) for _, validation in found]
-        shown = holm_non_inferior(family, margin_ratio=record.max_accuracy_drop_ratio)
+        family = [Discordant.of(validation) for _, validation in found]
+        shown = holm_non_inferior(family, margin_ratios=[record.max_accuracy_drop_ratio] * len(family))
         checks = tuple(
             FinalistCheck(
                 trial_index=place,
@@ -109,8 +108,3 @@ class Finals:
         )
         session.run.write(comparison, name)
         return comparison
-
-
-def discordant(validation: Validation) -> Discordant:
-    """Return the paired counts of a validation."""
-    return Discordant(validation.negative_flip_count, validation.positive_flip_count, validation.example_count)

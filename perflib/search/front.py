@@ -1,5 +1,5 @@
 """
-Which combinations no other beats, which of them are worth a full measurement, and what their test says together.
+Which combinations no other beats, and which of them are worth a full measurement.
 
     >>> dominates((2.0, 3.0), (2.0, 1.0)), dominates((2.0, 1.0), (1.0, 2.0))
     (True, False)
@@ -8,7 +8,6 @@ Which combinations no other beats, which of them are worth a full measurement, a
 from collections.abc import Sequence
 
 from perflib.results import Candidate, SearchTrial
-from perflib.validation.families import FAMILY_ALPHA_RATIO, Discordant
 
 # Whose best goes first into the finals: places in `SearchTrial.gains`. Accuracy comes last, as it is a constraint too.
 _TURNS = (1, 0, 2, 3)
@@ -68,40 +67,6 @@ def choose_finalists(trials: Sequence[SearchTrial], front: Sequence[int], *, cou
         chosen.append(best)
         left.remove(best)
     return tuple(chosen)
-
-
-def holm_non_inferior(
-    family: Sequence[Discordant], *, margin_ratio: float, alpha_ratio: float = FAMILY_ALPHA_RATIO
-) -> tuple[tuple[float, bool], ...]:
-    """
-    Say which candidates lose less than the margin, so that calling any wrongly so has a chance of ``alpha_ratio``.
-
-    Holm's method: a candidate is shown where its one-sided lower bound stays above minus the margin at the level that
-    pays for all those not shown yet; each one that is shown leaves more for the rest.
-
-    Args:
-        family: The paired counts of every finalist on the same examples.
-        margin_ratio: The loss of accuracy that is allowed.
-        alpha_ratio: Of the whole family.
-
-    Returns:
-        For each, the level of its bound and whether it is shown.
-
-    Example:
-        >>> none, many = Discordant(0, 0, 400), Discordant(30, 2, 400)
-        >>> holm_non_inferior([many, none], margin_ratio=0.02)
-        ((0.95, False), (0.975, True))
-    """
-    levels: dict[int, float] = {}
-    left = list(range(len(family)))
-    while left:
-        level = 1 - alpha_ratio / len(left)
-        shown = next((place for place in left if family[place].low_ratio(level) > -margin_ratio), None)
-        if shown is None:
-            return tuple((levels.get(place, level), place in levels) for place in range(len(family)))
-        levels[shown] = level
-        left.remove(shown)
-    return tuple((levels[place], True) for place in range(len(family)))
 
 
 def _ranked(trial: SearchTrial, aim: int) -> tuple[float, ...]:

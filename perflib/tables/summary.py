@@ -12,7 +12,11 @@ _SHOWN_REASONS_COUNT = 3
 
 
 def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *, caption: str) -> str:
-    """Return the decision in one table: the baseline marked, then every candidate: speed, quality, size, verdict."""
+    """
+    Return the decision in one table: the baseline marked, then every candidate: speed, quality, size, verdict.
+
+    Who is no finalist is shown only: the run may not choose it.
+    """
     head = ("model", "one at a time", "all at once", "accuracy", "size", "verdict")
     rows: list[Sequence[str]] = []
     if baseline is not None:
@@ -37,7 +41,7 @@ def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *,
                 interval(one.offline_throughput_speedup_ratio),
                 f"{units.points(change.estimate)} (at worst {units.points(change.low)})" if change else units.UNKNOWN,
                 units.percent(one.size_ratio, 0),
-                pill(one.verdict),
+                pill(one.verdict) + ("" if one.is_finalist else " shown only"),
             )
         )
     return table(caption, head, rows, marked_rows=(0,) if baseline is not None else ())

@@ -13,6 +13,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from perflib.results import Validation
 from perflib.validation.quality import normal_quantile, tango_lower
 
 FAMILY_ALPHA_RATIO = 0.05
@@ -25,6 +26,11 @@ class Discordant:
     worse_count: int
     better_count: int
     example_count: int
+
+    @classmethod
+    def of(cls, validation: Validation) -> "Discordant":
+        """Return the counts of a candidate on the whole test split."""
+        return cls(validation.negative_flip_count, validation.positive_flip_count, validation.example_count)
 
     @property
     def change_ratio(self) -> float:
@@ -56,6 +62,40 @@ def holm_levels(family: Sequence[Discordant], *, alpha_ratio: float = FAMILY_ALP
         if scores[place] > normal_quantile(levels[place]):
             share_count -= 1
     return tuple(levels)
+
+
+def holm_non_inferior(
+    family: Sequence[Discordant], *, margin_ratios: Sequence[float], alpha_ratio: float = FAMILY_ALPHA_RATIO
+) -> tuple[tuple[float, bool], ...]:
+    """
+    Say which candidates lose less than their margin, so that calling any wrongly so has a chance of ``alpha_ratio``.
+
+    Holm's method: a candidate is shown where its one-sided lower bound stays above minus the margin at the level that
+    pays for all those not shown yet; each one that is shown leaves more for the rest.
+
+    Args:
+        family: The paired counts of every finalist on the same examples.
+        margin_ratios: For each the loss of accuracy that is allowed.
+        alpha_ratio: Of the whole family.
+
+    Returns:
+        For each, the level of its bound and whether it is shown.
+
+    Example:
+        >>> none, many = Discordant(0, 0, 400), Discordant(30, 2, 400)
+        >>> holm_non_inferior([many, none], margin_ratios=[0.02, 0.02])
+        ((0.95, False), (0.975, True))
+    """
+    levels: dict[int, float] = {}
+    left = list(range(len(family)))
+    while left:
+        level = 1 - alpha_ratio / len(left)
+        shown = next((place for place in left if family[place].low_ratio(level) > -margin_ratios[place]), None)
+        if shown is None:
+            return tuple((levels.get(place, level), place in levels) for place in range(len(family)))
+        levels[shown] = level
+        left.remove(shown)
+    return tuple((levels[place], True) for place in range(len(family)))
 
 
 def large_enough(
