@@ -16,7 +16,7 @@ from perflib.compression.stage import check_recipe, parse_recipe
 from perflib.params import load_recipe
 from perflib.results import Build
 from perflib.runs import Run
-from perflib.validation.overlaps import check_apart
+from perflib.validation.overlaps import check_splits_apart
 from perflib.workloads import get_workload
 
 
@@ -53,8 +53,7 @@ def compress_named(workload: str, recipe: Path, *, run_dir: Path | None = None, 
     ingredients = parse_recipe(lines)
     found = get_workload(workload, seed=seed)
     prepared, splits = found.prepare(), found.splits()
-    for part in (splits.train, splits.calibration, splits.tuning):
-        check_apart(f"the {part.name} {found.unit}", part.keys, splits.test.keys)
+    check_splits_apart(splits, unit=found.unit)
     materials = gather(found, splits, seed=seed)
     # Before there is a folder that nobody needs.
     check_recipe(ingredients, prepared.spec, materials)

@@ -14,7 +14,6 @@ from perflib.artifact import Artifact
 from perflib.benchmarking.alone import measure_alone
 from perflib.benchmarking.compare import compare
 from perflib.benchmarking.lock import host_lock
-from perflib.benchmarking.question import Question
 from perflib.benchmarking.scenarios import get_scenarios
 from perflib.ladder import Effort, measure_model_alone
 from perflib.profiling.ceilings import measure_ceilings
@@ -127,13 +126,8 @@ def time_candidate(
             session.baseline,
             candidate,
             session.inputs,
-            Question(
-                name=name,
-                scenarios=get_scenarios(scenarios),
-                hardware_class=session.card.hardware_class,
-                max_lives_count=max_lives_count,
-                units_per_life_count=units_per_life_count,
-                seed=session.seed,
+            session.question(
+                name, scenarios, max_lives_count=max_lives_count, units_per_life_count=units_per_life_count
             ),
             on_life=lambda so_far: session.run.write(so_far, name),
         )

@@ -18,8 +18,6 @@ from perflib import project, verdict
 from perflib.artifact import Artifact
 from perflib.benchmarking.compare import compare
 from perflib.benchmarking.lock import host_lock
-from perflib.benchmarking.question import Question
-from perflib.benchmarking.scenarios import get_scenarios
 from perflib.compression.build import build_stage
 from perflib.compression.stage import Ingredient, check_recipe, parse_recipe
 from perflib.errors import DataError
@@ -147,13 +145,12 @@ class _Timer:
         known = self.earlier.get((before.digest, after.digest))
         if known is not None:
             return known
-        question = Question(
-            name=name,
-            scenarios=get_scenarios(self.effort.scenarios),
-            hardware_class=self.session.card.hardware_class,
-            max_lives_count=self.effort.max_lives_count,
-            units_per_life_count=self.effort.units_per_life_count,
-            seed=self.session.seed,
+        effort = self.effort
+        question = self.session.question(
+            name,
+            effort.scenarios,
+            max_lives_count=effort.max_lives_count,
+            units_per_life_count=effort.units_per_life_count,
         )
         with host_lock():
             return self.compare(before, after, self.session.inputs, question)

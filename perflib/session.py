@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from perflib import machine, project, records, scraps, tables
 from perflib.artifact import Artifact, Runtime
+from perflib.benchmarking.question import Question
+from perflib.benchmarking.scenarios import get_scenarios
 from perflib.compression.build import build_candidate
 from perflib.compression.materials import Materials, gather
 from perflib.compression.stage import parse_recipe
@@ -33,7 +35,7 @@ from perflib.results import Build
 from perflib.runs import Run, newest_run
 from perflib.validation import predictions
 from perflib.validation.ask import Material, prepare_material
-from perflib.validation.overlaps import check_apart
+from perflib.validation.overlaps import check_splits_apart
 from perflib.workloads import get_workload
 from perflib.workloads.base import Splits, Workload
 
@@ -96,10 +98,8 @@ class Session:
     @functools.cached_property
     def materials(self) -> Materials:
         """What candidates are built with: every split but the test split."""
-        splits = self.splits
-        for part in (splits.train, splits.calibration, splits.tuning):
-            check_apart(f"the {part.name} {self.workload.unit}", part.keys, splits.test.keys)
-        return gather(self.workload, splits, seed=self.seed)
+        check_splits_apart(self.splits, unit=self.workload.unit)
+        return gather(self.workload, self.splits, seed=self.seed)
 
     @functools.cached_property
     def material(self) -> Material:
@@ -123,6 +123,19 @@ class Session:
             folder=self.run.artifact_folder(name),
             materials=self.materials,
             cache=project.builds_dir(),
+        )
+
+    def question(
+        self, name: str, scenarios: Sequence[str], *, max_lives_count: int, units_per_life_count: int
+    ) -> Question:
+        """Return what a comparison of this session asks: on this machine, with its seed."""
+        return Question(
+            name=name,
+            scenarios=get_scenarios(scenarios),
+            hardware_class=self.card.hardware_class,
+            max_lives_count=max_lives_count,
+            units_per_life_count=units_per_life_count,
+            seed=self.seed,
         )
 
     def remember(self, artifact: Artifact, answers: NDArray[Any]) -> None:

@@ -8,8 +8,6 @@ import dataclasses
 from collections.abc import Callable
 
 from perflib.artifact import Artifact
-from perflib.benchmarking.question import Question
-from perflib.benchmarking.scenarios import get_scenarios
 from perflib.results import Comparison, FinalistCheck, ScenarioFinding, Search, Validation
 from perflib.search.screen import SCENARIOS, Compare, build_cached
 from perflib.search.space import Space
@@ -91,14 +89,7 @@ class Finals:
 
     def _time(self, candidate: Artifact, name: str) -> Comparison:
         session = self.session
-        question = Question(
-            name=name,
-            scenarios=get_scenarios(SCENARIOS),
-            hardware_class=session.card.hardware_class,
-            max_lives_count=_LIVES_COUNT,
-            units_per_life_count=_UNITS_COUNT,
-            seed=session.seed,
-        )
+        question = session.question(name, SCENARIOS, max_lives_count=_LIVES_COUNT, units_per_life_count=_UNITS_COUNT)
         comparison = self.compare(
             session.baseline,
             candidate,

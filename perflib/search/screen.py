@@ -124,8 +124,7 @@ def build_cached(
     name: str, recipe: Sequence[Ingredient], *, parent: Artifact, folder: Path, materials: Materials
 ) -> tuple[Artifact, Build]:
     """Build a candidate with the cache of built stages that all searches share."""
-    cache = project.cache_dir() / "builds"
-    return build_candidate(name, recipe, parent=parent, folder=folder, materials=materials, cache=cache)
+    return build_candidate(name, recipe, parent=parent, folder=folder, materials=materials, cache=project.builds_dir())
 
 
 def count_discordant(baseline: Artifact, candidate: Artifact, asked: Labelled) -> Discordant:

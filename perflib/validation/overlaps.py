@@ -12,7 +12,7 @@ from typing import Protocol
 
 from perflib.errors import DataError
 from perflib.results import Overlap
-from perflib.workloads.base import Split
+from perflib.workloads.base import Split, Splits
 from perflib.workloads.text import find_near_duplicates
 
 SHOWN_TEXT_COUNT = 20
@@ -71,6 +71,17 @@ def check_apart(name: str, keys: Sequence[str], test_keys: Iterable[str]) -> Non
             f"{name} overlap with the test split: {len(shared)} of {len(keys)} stand in both "
             f"(one of them: {shared[0][:60]!r}); take them out and build the candidate again."
         )
+
+
+def check_splits_apart(splits: Splits, *, unit: str) -> None:
+    """
+    Refuse splits of which one that candidates are built with holds a test example; ``unit`` is its plural word.
+
+    Raises:
+        DataError: As `check_apart`.
+    """
+    for part in (splits.train, splits.calibration, splits.tuning):
+        check_apart(f"the {part.name} {unit}", part.keys, splits.test.keys)
 
 
 def _overlap(split: Split, test: Split) -> Overlap:
