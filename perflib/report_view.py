@@ -150,7 +150,9 @@ class ReportView:
             show_figure(self.run, plots.plot_operators(profile, top_count=6), "report-operators")
 
     def candidate_sections(self) -> None:
-        """Show every candidate: prediction, speed, answers, guardrails."""
+        """Show every candidate: prediction, speed, answers, guardrails; the figures of those that may be shipped."""
+        if any(not one.is_finalist for one in self.candidates):
+            _say("Finalists first. Figures of the others are in their own notebooks, in the run's `notebooks/` folder.")
         for candidate in self.candidates:
             _html(f"<h3>{html.escape(candidate.name)} {tables.pill(candidate.verdict)}</h3>")
             self._candidate_section(candidate)
@@ -205,14 +207,10 @@ class ReportView:
         if prediction is not None:
             _say(sentences.prediction_sentence(prediction, comparison))
         _html(tables.comparison_table(comparison, validation, build))
-        paths = evidence_paths(comparison)
-        if paths:
-            show_figure(self.run, plots.plot_lives(paths, name=name), f"report-lives-{name}")
-        show_figure(self.run, plots.plot_gate_board(validation), f"report-gates-{name}")
+        if candidate.is_finalist:
+            self._evidence(name, comparison, validation)
         if any(gate.verdict != "PASS" for gate in validation.gates):
             _html(tables.gates_table(validation, is_open_only=True))
-        show_figure(self.run, plots.plot_flips_by_slice(validation), f"report-flips-{name}")
-        _say(sentences.slices_sentence(validation))
         if validation.notes:
             _say(sentences.notes_sentence(validation))
         _say(sentences.build_sentence(build))
@@ -225,6 +223,15 @@ class ReportView:
         sensitivity = self.run.read(Sensitivity, name)
         if sensitivity is not None:
             show_figure(self.run, plots.plot_sensitivity(sensitivity), f"report-sensitivity-{name}")
+
+    def _evidence(self, name: str, comparison: Comparison, validation: Validation) -> None:
+        """Show what a finalist's verdict rests on; of the others its own notebook shows it."""
+        paths = evidence_paths(comparison)
+        if paths:
+            show_figure(self.run, plots.plot_lives(paths, name=name), f"report-lives-{name}")
+        show_figure(self.run, plots.plot_gate_board(validation), f"report-gates-{name}")
+        show_figure(self.run, plots.plot_flips_by_slice(validation), f"report-flips-{name}")
+        _say(sentences.slices_sentence(validation))
 
     def _serving(self, comparison: Comparison) -> str:
         if not comparison.is_baseline_runtime:
