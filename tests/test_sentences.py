@@ -256,13 +256,33 @@ def test_the_baseline_is_told_with_speed_and_quality() -> None:
 
 
 def test_a_build_is_told_with_its_proof() -> None:
-    """Time, size before and after, and the layers that run in the low precision; a stage without proof claims none."""
+    """Time, size before and after, and what each stage's proof shows."""
     assert sentences.build_sentence(build()) == (
-        "Built in 12.0 s: 100 MB became 25.0 MB; quantize: 100 % of 37 linear layers run in the low precision."
+        "Built in 12.0 s: 100 MB became 25.0 MB; 100 % of 37 linear layers compute in int8."
     )
     cached = tuple(dataclasses.replace(step, is_cached=True) for step in build().steps)
     assert sentences.build_sentence(build(steps=cached)).startswith("Found as it was built, once, in 12.0 s: 100 MB")
-    assert sentences.build_sentence(build(steps=())) == "Built in 12.0 s: 100 MB became 25.0 MB."
+    assert sentences.build_sentence(build(recipe=(), steps=())) == "Built in 12.0 s: 100 MB became 25.0 MB."
+
+
+@pytest.mark.parametrize(
+    ("proof", "told"),
+    [
+        (
+            {"tuning_accuracy_ratio": 0.857, "teacher_tuning_accuracy_ratio": 0.85},
+            "85.70 % of the tuning split (before: 85.00 %)",
+        ),
+        ({"tuning_accuracy_ratio": 0.857, "tuning_accuracy_before_ratio": 0.86}, "(before: 86.00 %)"),
+        ({"accuracy_ratio": 0.857, "parent_accuracy_ratio": 0.87}, "(before: 87.00 %)"),
+    ],
+)
+def test_a_stage_that_looked_at_the_tuning_split_says_what_it_saw(proof: dict[str, float], told: str) -> None:
+    """Beside the model that it started from; without both there is nothing to compare."""
+    step = dataclasses.replace(build().steps[0], proof=proof)
+
+    assert told in sentences.build_sentence(build(steps=(step,)))
+    proof.popitem()
+    assert "tuning split" not in sentences.build_sentence(build(steps=(step,)))
 
 
 def test_the_ceilings_say_what_lower_precision_can_give() -> None:

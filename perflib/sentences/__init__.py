@@ -12,11 +12,11 @@ from perflib.sentences.answers import (
     quality_sentence,
     slices_sentence,
 )
+from perflib.sentences.build import build_sentence
 from perflib.sentences.ladder import alone_sentence, end_to_end_sentence, ladder_sentence, rivals_sentence
 from perflib.sentences.model import (
     MATRIX_OPERATORS,
     baseline_sentence,
-    build_sentence,
     ceilings_sentence,
     distance_sentence,
     matrix_sentence,

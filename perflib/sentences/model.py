@@ -1,7 +1,7 @@
-"""The machine, the model today, and what a recipe made of it."""
+"""The machine and the model today."""
 
 from perflib import units
-from perflib.results import Baseline, Build, Ceilings, Profile
+from perflib.results import Baseline, Ceilings, Profile
 
 # Self time of these is arithmetic on matrices; attention is two products with a softmax between them.
 MATRIX_OPERATORS = frozenset(
@@ -86,20 +86,3 @@ def baseline_sentence(baseline: Baseline) -> str:
     share = f"{units.percent(accuracy.estimate)} [{units.percent(accuracy.low)}, {units.percent(accuracy.high)}]"
     quality = f"is right on {share}"
     return f"Today the model {', '.join(parts)}, and {quality} of {baseline.test_count:,} test {baseline.unit}."
-
-
-def build_sentence(build: Build) -> str:
-    """Say what the recipe cost and what proves that it took effect."""
-    proofs = [
-        f"{proof['stage']}: {units.percent(proof['low_precision_share_ratio'], 0)} of {proof['linear_layer_count']} "
-        "linear layers run in the low precision"
-        for proof in build.proofs
-        if "low_precision_share_ratio" in proof
-    ]
-    took = units.duration(build.build_sec)
-    is_cached = bool(build.steps) and all(step.is_cached for step in build.steps)
-    built = f"Found as it was built, once, in {took}" if is_cached else f"Built in {took}"
-    return (
-        f"{built}: {units.size(build.parent_size_bytes)} became "
-        f"{units.size(build.size_bytes)}{'; ' if proofs else ''}{'; '.join(proofs)}."
-    )

@@ -1,14 +1,12 @@
 """Why a technique helped or not, and whether a guess made beforehand was right."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from perflib import units
 from perflib.results import Build, Candidate, Validation
 from perflib.results.techniques import PaddingPlan, TechniqueRow, Trial, UpperBound, Work
-
-_ALIKE = {"batching": "batches {}", "batch": "{} texts a batch", "tokens": "at most {} tokens a batch"}
-_ALIKE |= {"threads": "{} threads", "replicas": "{} replicas"}
+from perflib.sentences.build import mechanisms
 
 
 def why_sentence(
@@ -25,7 +23,7 @@ def why_sentence(
     """
     if build is None:
         return candidate.reasons[0] if candidate.reasons else "It was not built."
-    told = [_capital(f"{'; '.join(_mechanisms(build))}.")]
+    told = [_capital(f"{'; '.join(mechanisms(build))}.")]
     offline = candidate.offline_throughput_speedup_ratio
     if bound_ratio is not None and offline is not None:
         told.append(_reach(offline.estimate, bound_ratio))
@@ -162,45 +160,6 @@ def _reach(reached_ratio: float, bound_ratio: float) -> str:
     if reached_ratio <= bound_ratio:
         return f"It is {units.speedup(reached_ratio)} all at once; {alone}."
     return f"It is {units.speedup(reached_ratio)} all at once; {alone}, so the rest has become faster as well."
-
-
-def _mechanisms(build: Build) -> list[str]:
-    """Say for every step what its proof shows."""
-    lines = [(stage, options or {}) for line in build.recipe for stage, options in line.items()]
-    return [_mechanism(stage, options, step.proof) for (stage, options), step in zip(lines, build.steps, strict=True)]
-
-
-def _mechanism(stage: str, options: Mapping[str, Any], proof: Mapping[str, Any]) -> str:
-    if proof.get("is_faster_expected") is False and "zero_share_ratio" in proof:
-        return f"{units.percent(proof['zero_share_ratio'], 0)} of the weights are zero, but {proof['why']}"
-    for after, before in (
-        ("parameter_count", "parent_parameter_count"),
-        ("student_parameter_count", "teacher_parameter_count"),
-    ):
-        if after in proof and before in proof:
-            return f"{stage} leaves {units.percent(proof[after] / proof[before], 0)} of the parameters"
-    if "kept_token_count" in proof:
-        share = units.percent(proof["kept_token_count"] / proof["token_count"], 0)
-        return f"{share} of the embedding's rows are kept, which saves bytes and no product"
-    if stage == "runtime":
-        served = [_ALIKE[name].format(value) for name, value in options.items() if name in _ALIKE]
-        return f"the model is as before, and served otherwise ({', '.join(served) or 'as before'})"
-    return _arithmetic(stage, options, proof)
-
-
-def _arithmetic(stage: str, options: Mapping[str, Any], proof: Mapping[str, Any]) -> str:
-    """Say what a stage that converts or rounds made of the products."""
-    if options.get("scheme") == "int8-weights":
-        return "the weights are stored in int8, and the products stay in fp32"
-    share, count = proof.get("low_precision_share_ratio"), proof.get("linear_layer_count")
-    if share and count:
-        emulated = ", emulated where the processor has no such products" if options.get("even_if_emulated") else ""
-        kind = "int8" if stage == "quantize" else options.get("dtype") or "low precision"
-        return f"{units.percent(share, 0)} of {count} linear layers compute in {kind}{emulated}"
-    if stage == "engine":
-        shapes = options.get("shapes", "dynamic")
-        return f"{options.get('name', 'openvino')} makes the same products, with {shapes} shapes"
-    return f"{stage} leaves no number that would say more"
 
 
 def _lost_points(row: TechniqueRow) -> float:
