@@ -56,14 +56,14 @@ def _arithmetic(stage: str, options: Mapping[str, Any], proof: Mapping[str, Any]
     """Say what a stage that converts or rounds made of the products."""
     if options.get("scheme") == "int8-weights":
         return "the weights are stored in int8, and the products stay in fp32"
+    if stage == "engine":
+        shapes = options.get("shapes", "dynamic")
+        return f"{options.get('name', 'openvino')} makes the same products, with {shapes} shapes"
     share, count = proof.get("low_precision_share_ratio"), proof.get("linear_layer_count")
     if share and count:
         emulated = ", emulated where the processor has no such products" if options.get("even_if_emulated") else ""
         kind = "int8" if stage == "quantize" else options.get("dtype") or "low precision"
         return f"{units.percent(share, 0)} of {count} linear layers compute in {kind}{emulated}"
-    if stage == "engine":
-        shapes = options.get("shapes", "dynamic")
-        return f"{options.get('name', 'openvino')} makes the same products, with {shapes} shapes"
     return f"{stage} leaves no number that would say more"
 
 
