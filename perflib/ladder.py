@@ -111,9 +111,10 @@ def measure_model_alone(
     Time a candidate that is served otherwise than the baseline once more, both served as the baseline is.
 
     Returns:
-        The kept record; None where both are served alike anyway.
+        The kept record; None where both are served alike anyway, and where the model is the baseline's own.
     """
-    if candidate.spec.runtime == session.baseline.spec.runtime:
+    mine, theirs = candidate.spec, session.baseline.spec
+    if mine.runtime == theirs.runtime or (mine.files, mine.engine) == (theirs.files, theirs.engine):
         return None
     with tempfile.TemporaryDirectory(prefix="perflib-") as folder:
         alike = candidate.copy_to(Path(folder) / name, runtime=session.baseline.spec.runtime)

@@ -210,8 +210,10 @@ def churn_path(baseline: Artifact) -> Path:
 def _keep(run: Run, material: Material, answered: Answered, name: str) -> None:
     folder = run.folder / "records"
     answered.paired.write(folder / f"predictions-{name}.parquet")
+    probes = folder / f"probes-{name}.parquet"
+    probes.unlink(missing_ok=True)
     if answered.probes is not None:
-        answered.probes.write(folder / f"probes-{name}.parquet")
+        answered.probes.write(probes)
     changed = exemplars(answered.paired, material.splits.test.inputs, material.workload.labels)
     write_csv(changed, folder / f"exemplars-{name}.csv")
 

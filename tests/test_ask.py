@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from synthetic_records import build, comparison
+from synthetic_records import build, comparison, scenario
 
 from perflib import machine, project
 from perflib.artifact import SPEC_FILE, Artifact, ArtifactSpec, Lineage, Runtime
@@ -23,7 +23,7 @@ from perflib.engines import Session
 from perflib.errors import DataError
 from perflib.results import Churn, Distances
 from perflib.validation import ask as ask_module
-from perflib.validation.ask import SUITES, Material, ask, prepare_material
+from perflib.validation.ask import SLOWER_NOTE, SUITES, Material, ask, prepare_material
 from perflib.validation.measure import Answered
 from perflib.validation.predictions import cache_path
 from perflib.workloads.base import Split, Splits
@@ -432,6 +432,22 @@ def test_what_was_neither_timed_nor_built_has_no_digest(candidate: Artifact) -> 
 
     assert (one.timed_baseline_sha256, one.timed_candidate_sha256, one.timed_inputs_sha256) == (None, None, None)
     assert (one.timed_hardware_class, one.built_sha256) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "is_brief"),
+    [(("REGRESSION", "REGRESSION"), True), (("REGRESSION", "PASS"), False), (("IMPROVEMENT",), False), ((), False)],
+)
+def test_what_is_slower_everywhere_is_asked_the_test_split_alone(
+    candidate: Artifact, verdicts: tuple[Any, ...], is_brief: bool
+) -> None:
+    """It cannot be shipped whatever it answers, and asking it the rest would take longest of all."""
+    shown = tuple(scenario(f"scenario {place}", verdict) for place, verdict in enumerate(verdicts))
+    timed = dataclasses.replace(comparison(), scenarios=shown)
+    found = asked(material_of(Words()), candidate, comparison=timed)
+
+    assert len(found.paired) == Words.test_count
+    assert (found.probes is None, found.invariance == (), SLOWER_NOTE in found.notes) == (is_brief,) * 3
 
 
 def test_what_is_known_beforehand_is_handed_on(candidate: Artifact) -> None:

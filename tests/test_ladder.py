@@ -134,19 +134,25 @@ def test_another_artifact_under_the_name_is_refused(session: Session) -> None:
         measure_ladder(session, "best", RECIPE, EFFORT, compare=FakeCompare())
 
 
-def test_the_model_alone_is_timed_where_it_is_served_otherwise(session: Session) -> None:
-    """Both arms are then served as the baseline is; where they are anyway, nothing is timed."""
+def test_the_model_alone_is_timed_where_it_is_served_otherwise(session: Session, tmp_path: Path) -> None:
+    """Both arms are then served as the baseline is."""
     compare = FakeCompare()
-    sorted_one = add_candidate(session, "sorted", RECIPE[:1])
-    found = measure_model_alone(session, sorted_one, "sorted", EFFORT, compare=compare)
-    nothing = measure_model_alone(session, session.baseline, "same", EFFORT, compare=compare)
+    runtime = dataclasses.replace(session.baseline.spec.runtime, batching="sorted")
+    other = Words(seed=1).prepare().copy_to(tmp_path / "other", runtime=runtime)
+    found = measure_model_alone(session, other, "other", EFFORT, compare=compare)
 
-    assert nothing is None
-    assert found == session.run.read(ModelAlone, "sorted")
+    assert found == session.run.read(ModelAlone, "other")
     ((before, after, _),) = compare.pairs
     assert before == session.baseline.digest
-    assert after not in (sorted_one.digest, before)
-    assert session.run.candidate_names() == ["sorted"]
+    assert after == Words(seed=1).prepare().digest
+
+
+def test_where_model_or_serving_is_the_baselines_nothing_is_timed_alone(session: Session) -> None:
+    """The factor is 1 by definition, or the whole of it."""
+    compare = FakeCompare()
+    for one in (add_candidate(session, "sorted", RECIPE[:1]), session.baseline, Words(seed=1).prepare()):
+        assert measure_model_alone(session, one, "any", EFFORT, compare=compare) is None
+    assert not compare.pairs
 
 
 def test_from_raw_inputs_to_answers_both_models_take_turns(session: Session) -> None:
@@ -197,6 +203,8 @@ def test_what_is_the_models_and_what_is_the_servings() -> None:
         "the rest is how it is served."
     )
     assert "the model alone" in sentences.alone_sentence(whole, None)
+    served = dataclasses.replace(whole, is_baseline_runtime=False)
+    assert sentences.alone_sentence(served, None).startswith("The model is the baseline's own")
 
 
 def test_the_tables_show_every_step_and_every_rival() -> None:
@@ -207,6 +215,7 @@ def test_the_tables_show_every_step_and_every_rival() -> None:
     assert "distil (student: &lt;b&gt;)" in steps
     assert "<b>" not in steps
     assert steps.index("quantize (layers: 3)") < steps.index("left open by the steps") < steps.index("all together")
+    assert '<tr class="total"><th scope="row">all together' in steps
     assert "15.0 MB, 15 % of the baseline" in steps
     assert "2.0 min" in steps or "120 s" in steps
     assert "not approved" in rivals

@@ -228,6 +228,11 @@ class Comparison(Record):
     parent_core_ratio: float
     wall_sec: float
 
+    @property
+    def is_slower_everywhere(self) -> bool:
+        """Whether every scenario that was timed found a regression."""
+        return bool(self.scenarios) and all(one.verdict == "REGRESSION" for one in self.scenarios)
+
     def peak_rss_bytes(self, arm: Literal["baseline", "candidate"]) -> int | None:
         """Return the most memory that any process of an arm has held; None where it is not known."""
         peaks = [getattr(pair, arm).peak_rss_bytes for pair in self.processes]

@@ -53,8 +53,10 @@ def rivals_sentence(ladder: Ladder) -> str:
 
 def alone_sentence(comparison: Comparison, alone: ModelAlone | None) -> str:
     """Say how much of a speed-up is the model's and how much is how it is served."""
-    if alone is None:
+    if alone is None and comparison.is_baseline_runtime:
         return "Both are served the same way, so this is the speed-up of the model alone."
+    if alone is None:
+        return "The model is the baseline's own, so all of the speed-up is how it is served."
     parts = []
     for one in alone.comparison.scenarios:
         whole = next(other for other in comparison.scenarios if other.scenario == one.scenario)

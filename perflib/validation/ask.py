@@ -31,6 +31,7 @@ from perflib.workloads.base import Splits, Workload
 # The classes, in order, that sentences about people and the behavioural cases are made for.
 SENTIMENT = ("negative", "positive")
 SUITES: tuple[Suite, ...] = get_args(Suite)
+SLOWER_NOTE = "It is slower in every scenario, so it was asked neither probes nor in other batches."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,9 @@ def ask(
     candidate_inputs: Encoded | None = None,
 ) -> Answered:
     """
-    Ask both models everything.
+    Ask both models everything; of a candidate that is slower wherever it was timed, the test split alone.
+
+    Such a candidate cannot be shipped whatever it answers, and it is the one that takes longest to ask.
 
     Args:
         material: From `prepare_material`.
@@ -98,6 +101,7 @@ def ask(
         churn: What a re-training of the baseline changes, where somebody measured it.
         candidate_inputs: The test split as the candidate is given it, where that is not what the baseline is given.
     """
+    is_slower = comparison is not None and comparison.is_slower_everywhere
     test, labels = material.splits.test, material.workload.labels
     before = predict(material.baseline, material.inputs, cache=material.cache, label="baseline")
     given = material.inputs if candidate_inputs is None else candidate_inputs
@@ -109,8 +113,8 @@ def ask(
     return Answered(
         paired=paired.with_slices(named | _features(material, before)),
         labels=labels,
-        probes=_answered_probes(material, candidate, name),
-        invariance=invariances(candidate, given, seed=material.seed, label=name),
+        probes=None if is_slower else _answered_probes(material, candidate, name),
+        invariance=() if is_slower else invariances(candidate, given, seed=material.seed, label=name),
         overlaps=material.overlaps,
         identity=_identity(material, candidate, given, comparison, build),
         split_sha256=test.digest(),
@@ -118,7 +122,7 @@ def ask(
         long_ratio=_long_ratio(material),
         churn=churn,
         absent_suites=tuple(suite for suite in SUITES if suite not in {probe.suite for probe in material.probes}),
-        notes=_notes(material),
+        notes=(*_notes(material), *((SLOWER_NOTE,) if is_slower else ())),
     )
 
 
