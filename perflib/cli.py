@@ -138,13 +138,15 @@ def _run(args: argparse.Namespace) -> int:
     from perflib import units
     from perflib.pipeline import run_params
     from perflib.tables import sentences_of
+    from perflib.verdict import ranked
 
     outcome = run_params(args.params, run_dir=args.run_dir, resume=args.resume, only=args.only)
-    for one in outcome.candidates:
+    for one in ranked(outcome.candidates):
         offline = one.offline_throughput_speedup_ratio
         speed = units.speedup(offline.estimate, offline.low, offline.high) if offline else units.UNKNOWN
         change = units.points(one.accuracy_change.estimate) if one.accuracy_change else units.UNKNOWN
-        print(f"{one.name}: {one.verdict} · {speed} offline · accuracy {change} · {sentences_of(one.reasons)}")
+        verdict = one.verdict if one.is_finalist else f"{one.verdict}, shown only"
+        print(f"{one.name}: {verdict} · {speed} offline · accuracy {change} · {sentences_of(one.reasons)}")
     print(f"run folder: {outcome.run.folder}")
     if outcome.run.report.is_file():
         print(f"report: {outcome.run.report}")

@@ -92,7 +92,7 @@ class ReportView:
         lives_words = f"{spread} pairs of fresh processes; " if lives else ""
         count = f"{self.baseline.test_count:,} test {self.unit}." if self.baseline else ""
         if any(not one.is_finalist for one in self.candidates):
-            count += " Only finalists, named before the run, may be shipped; they are judged together (Holm)."
+            count += " Only finalists, in bold, may be shipped: named before the run, judged together (Holm)."
         caption = f"{machine.describe(self.card)}. Speed-ups with 90 % intervals; {lives_words}{count}"
         _html(tables.summary_table(self.candidates, self.baseline, caption=caption))
 
@@ -132,8 +132,8 @@ class ReportView:
                 _say(sentences.rivals_sentence(found))
 
     def reasons(self) -> None:
-        """Show why each candidate got its verdict."""
-        _html(tables.reasons_list(self.candidates))
+        """Show why each finalist got its verdict; of the others their own sections tell it."""
+        _html(tables.reasons_list([one for one in self.candidates if one.is_finalist]))
 
     def baseline_section(self) -> None:
         """Show the model as it is today."""
@@ -209,6 +209,8 @@ class ReportView:
         _html(tables.comparison_table(comparison, validation, build))
         if candidate.is_finalist:
             self._evidence(name, comparison, validation)
+        else:
+            _say(tables.sentences_of(candidate.reasons))
         if any(gate.verdict != "PASS" for gate in validation.gates):
             _html(tables.gates_table(validation, is_open_only=True))
         if validation.notes:

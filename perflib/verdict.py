@@ -105,8 +105,12 @@ def is_offered(candidate: Candidate) -> bool:
 
 
 def ranked(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Put the finalists first, and among them and the others the fastest."""
-    return tuple(sorted(candidates, key=lambda one: (not one.is_finalist, -_speed_key(one), one.name)))
+    """Put first what may be shipped, then the other finalists, then what is only shown; the fastest of each first."""
+
+    def place(one: Candidate) -> tuple[int, float, str]:
+        return (0 if is_offered(one) else 1 if one.is_finalist else 2), -_speed_key(one), one.name
+
+    return tuple(sorted(candidates, key=place))
 
 
 def headline(candidates: Sequence[Candidate]) -> str:

@@ -11,6 +11,7 @@ from synthetic_records import build, candidate, comparison, gate, scenario, vali
 from perflib.finalists import NOT_OFFERED, judge_together, named_finalists
 from perflib.results import Candidate, Estimate, RunSummary, Validation
 from perflib.runs import SUMMARY_FILE, Run
+from perflib.tables import summary_table
 from perflib.validation.quality import tango_lower
 from perflib.verdict import exit_code, headline, is_offered, judge_run, mark_quarantine, ranked
 
@@ -134,10 +135,20 @@ def test_what_is_only_shown_decides_no_exit_code() -> None:
     assert headline([*shown, quarantined]) == "Ship nothing yet: b is quarantined."
 
 
-def test_finalists_come_first_and_the_fastest_of_them() -> None:
-    """Whoever reads a table of twenty begins with what may be shipped."""
+def test_what_may_be_shipped_comes_first_and_the_fastest_of_it() -> None:
+    """Whoever reads a table of twenty begins there; finalists that may not be shipped come before what is shown."""
     slow, fast, other = approved("slow", "fast", "other")
+    stopped = dataclasses.replace(fast, name="stopped", verdict="quarantined")
     fast = dataclasses.replace(fast, offline_throughput_speedup_ratio=Estimate(9.0, 8.0, 10.0))
     other = dataclasses.replace(other, is_finalist=False)
 
-    assert [one.name for one in ranked([slow, other, fast])] == ["fast", "slow", "other"]
+    assert [one.name for one in ranked([slow, other, stopped, fast])] == ["fast", "slow", "stopped", "other"]
+
+
+def test_the_table_lets_finalists_stand_out() -> None:
+    """The others are there, and quiet."""
+    named, other = approved("named", "other")
+    html = summary_table([named, dataclasses.replace(other, is_finalist=False)], None, caption="Two.")
+
+    assert '<tr><th scope="row">named' in html
+    assert '<tr class="quiet"><th scope="row">other' in html

@@ -81,13 +81,9 @@ FIGURES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "latency": lambda: plots.plot_latency(baseline()),
     "ceiling": lambda: plots.plot_ceiling(ceilings()),
     "ceiling, fp32 only": lambda: plots.plot_ceiling(ceilings(bf16_flop_per_sec=None, int8_op_per_sec=None)),
-    "slices": lambda: plots.plot_slices([part("short"), part("long")], has_candidate=False),
-    "slices of two": lambda: plots.plot_slices([part("short"), part("long")], has_candidate=True),
-    "one slice, all right": lambda: plots.plot_slices(
-        [part("only", baseline_accuracy_ratio=1.0, candidate_accuracy_ratio=1.0)], has_candidate=True
-    ),
-    "slices of several columns": lambda: plots.plot_slices(full_validation().slices, has_candidate=True),
-    "slices of several columns, baseline": lambda: plots.plot_slices(full_validation().slices, has_candidate=False),
+    "slices": lambda: plots.plot_slices([part("short"), part("long")]),
+    "one slice, all right": lambda: plots.plot_slices([part("only", baseline_accuracy_ratio=1.0)]),
+    "slices of several columns": lambda: plots.plot_slices(full_validation().slices),
     "gates": lambda: plots.plot_gate_board(full_validation()),
     "gates, mixed": lambda: plots.plot_gate_board(full_validation(gates=MIXED_GATES)),
     "gates, extreme": lambda: plots.plot_gate_board(full_validation(gates=EXTREME_GATES)),
@@ -590,7 +586,7 @@ def test_slices_that_only_gain_are_told_so() -> None:
 def test_slices_of_several_columns_say_which() -> None:
     """`yes` alone could be anything; of one column the value is enough."""
     assert shown_slices(FIGURES["slices of several columns"]()[1])[0] == "negation: yes"
-    assert titles("slices of several columns") == ["question: yes loses most: −11.11 pp"]
+    assert titles("slices of several columns")[0].startswith("negation: yes is hardest")
     assert shown_slices(FIGURES["slices"]()[1]) == ["short", "long"]
 
 

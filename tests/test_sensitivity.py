@@ -373,9 +373,9 @@ def test_the_figure_has_the_worst_on_top_and_says_what_is_missing() -> None:
     words = [text.get_text() for text in ax.texts]
 
     assert names == ["encoder.layer.0.attention", "encoder.layer.0.output", "embeddings", "head"]
-    assert words[0] == "+0.03 (3.0 % of answers change)"
+    assert words[0] == "+30.00 (3.0 % of answers change)"
     assert words[-1] == "not measured"
-    assert [round(bar.get_width(), 3) for bar in ax.patches] == [0.03, 0.01, -0.001]
+    assert [round(bar.get_width(), 3) for bar in ax.patches] == [30, 10, -1]
     assert ax.yaxis_inverted()
     assert "encoder.layer.0.attention suffers most from int8: 75 %" in " ".join(ax.get_title(loc="left").split())
     assert "1 not measured" in " ".join(ax.get_title(loc="left").split())

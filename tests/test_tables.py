@@ -13,11 +13,9 @@ from synthetic_records import (
     candidate,
     ceilings,
     comparison,
-    flips,
     full_validation,
     gate,
     metric,
-    part,
     probe,
     profile,
     scenario,
@@ -106,7 +104,6 @@ def all_tables() -> dict[str, str]:
         "metrics": tables.metrics_table(comparison(metrics=(metric(ATTACK),))),
         "no metrics": tables.metrics_table(comparison(metrics=())),
         "gates": tables.gates_table(dataclasses.replace(validation(gates=(bad_gate,)), profile=ATTACK)),
-        "slices": tables.slices_table([part(ATTACK, column=ATTACK)]),
         "probes": tables.probes_table(full_validation(probes=(probe(ATTACK),))),
         "no probes": tables.probes_table(validation("PASS")),
         "exemplars": tables.exemplars_table([exemplar(**dict.fromkeys(WORDS_OF_AN_EXEMPLAR, ATTACK))]),
@@ -270,22 +267,6 @@ def test_a_gate_stands_with_what_was_found_and_who_set_its_limit() -> None:
     assert rows[4][1] == "INCONCLUSIVE"
     open_only = Cells(tables.gates_table(validation(gates=gates), is_open_only=True)).rows
     assert open_only == [rows[0], rows[1], *rows[3:]]
-
-
-def test_a_slice_stands_with_its_flips_and_why_it_is_judged() -> None:
-    """Gated ones have bounds that pay for the number of slices, the others say why they are not judged."""
-    slices = [
-        flips("negation", "yes", 1412, 11, 3, is_gated=True, holm_low_ratio=-0.04, holm_high_ratio=0.001),
-        flips("question", "yes", 18, 2, 0),
-        flips("found by a tree", "negation is yes", 96, 7, 0, is_exploratory=True),
-    ]
-    rows = Cells(tables.slices_table(slices)).rows[1:]
-
-    assert rows[0][:2] == ["negation: yes", "1,412"]
-    assert rows[0][4:7] == ["11", "3", "−0.57 pp"]
-    assert rows[0][8:] == ["[−4.00 pp, +0.10 pp]", "yes"]
-    assert rows[1][8:] == ["–", "no: too small to judge"]
-    assert rows[2][9] == "no: found by a search that saw the answers"
 
 
 def test_a_probe_stands_with_both_failure_rates_and_the_increase() -> None:

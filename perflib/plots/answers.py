@@ -34,8 +34,8 @@ _ROOMY_COUNT = 8
 _COUNTS_PERCENT = 18.0
 
 
-def plot_slices(slices: Sequence[SliceResult], *, has_candidate: bool) -> tuple[Figure, Axes]:
-    """Draw the baseline's accuracy by slice, or where there is a candidate its change, with what each can carry."""
+def plot_slices(slices: Sequence[SliceResult]) -> tuple[Figure, Axes]:
+    """Draw the baseline's accuracy by slice, with what each can carry."""
     places = np.arange(len(slices))[::-1]
     names = _names(slices)
     row_inch = 0.42 if len(slices) <= _ROOMY_COUNT else 0.27
@@ -44,8 +44,7 @@ def plot_slices(slices: Sequence[SliceResult], *, has_candidate: bool) -> tuple[
     ax.set_yticks(places, labels, fontsize=None if len(slices) <= _ROOMY_COUNT else 8)
     ax.set_ylim(-0.6, len(slices) - 0.4)
     ax.grid(axis="x")
-    told = _slice_changes(ax, slices, names, places) if has_candidate else _accuracies(ax, slices, names, places)
-    return labelled(fig, ax, told)
+    return labelled(fig, ax, _accuracies(ax, slices, names, places))
 
 
 def _names(slices: Sequence[SliceResult]) -> list[str]:
@@ -62,25 +61,6 @@ def _title_room(ax: Axes) -> int:
     assert fig is not None
     label_inch = 0.0077 * float(longest.get_fontsize()) * len(longest.get_text())
     return max(20, int((fig.get_figwidth() - label_inch - 0.3) / 0.096))
-
-
-def _slice_changes(ax: Axes, slices: Sequence[SliceResult], names: Sequence[str], places: NDArray[np.int64]) -> str:
-    changes = [100 * one.change_ratio for one in slices]
-    lows = [100 * one.change_low_ratio for one in slices]
-    ax.hlines(places, lows, changes, color=CANDIDATE, lw=2)
-    ax.plot(lows, places, "|", color=CANDIDATE, ms=9, mew=2)
-    ax.plot(changes, places, "o", color=CANDIDATE, ms=6)
-    ax.axvline(0, color=BASELINE, lw=1.5)
-    ax.set_xlabel("Accuracy change,\ndown to its 95 % bound [points]")
-    worst = int(np.argmin(changes))
-    finding = "loses most" if changes[worst] < 0 else "gains least"
-    title = f"{shortened(names[worst], 36)} {finding}: {units.points(slices[worst].change_ratio)}"
-    ax.set_title(wrapped(title, _title_room(ax)))
-    told = [
-        f"{name} {units.points(one.change_ratio)}, at worst {units.points(one.change_low_ratio)}"
-        for name, one in zip(names, slices, strict=True)
-    ]
-    return f"Change of accuracy by slice: {'; '.join(told)}."
 
 
 def _accuracies(ax: Axes, slices: Sequence[SliceResult], names: Sequence[str], places: NDArray[np.int64]) -> str:

@@ -4,7 +4,7 @@ Tables for people: HTML with a caption, scoped headers, one unit per column and 
 Speed never stands without quality beside it. Every text from a model, a file or a person is escaped.
 """
 
-from perflib.tables.answers import exemplars_table, probes_table, slices_table
+from perflib.tables.answers import exemplars_table, probes_table
 from perflib.tables.gates import gates_table
 from perflib.tables.ladder import ladder_table, rivals_table
 from perflib.tables.markup import pill, table
@@ -30,7 +30,6 @@ __all__ = [
     "reasons_list",
     "rivals_table",
     "sentences_of",
-    "slices_table",
     "summary_table",
     "table",
     "techniques_table",

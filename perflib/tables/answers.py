@@ -1,4 +1,4 @@
-"""Whether the answers are still right, part by part: slices, probes, and single answers that changed."""
+"""Whether the answers are still right: probes, and single answers that changed."""
 
 import html
 import math
@@ -6,47 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from perflib import units
-from perflib.results import ProbeResult, SliceResult, Validation
-from perflib.tables.cells import points_change, points_range
+from perflib.results import ProbeResult, Validation
+from perflib.tables.cells import points_change
 from perflib.tables.markup import table
 
 _MOST_EXEMPLARS = 20
 _LONGEST_TEXT = 200
 _LEAST_DIVERGENCE_NAT = 0.001
-
-
-def slices_table(slices: Sequence[SliceResult]) -> str:
-    """Return accuracy before and after by slice, the flips behind it, and bounds of the change."""
-    rows = [
-        (
-            html.escape(f"{one.column}: {one.value}"),
-            f"{one.example_count:,}",
-            units.percent(one.baseline_accuracy_ratio),
-            units.percent(one.candidate_accuracy_ratio),
-            f"{one.negative_flip_count:,}",
-            f"{one.positive_flip_count:,}",
-            units.points(one.change_ratio),
-            units.points(one.change_low_ratio),
-            points_range(one.holm_low_ratio, one.holm_high_ratio),
-            _standing(one),
-        )
-        for one in slices
-    ]
-    head = (
-        *("slice", "examples", "baseline", "candidate", "became wrong", "became right"),
-        *("change", "at worst (95 %)", "bounds for all slices together", "judged"),
-    )
-    caption = (
-        "Accuracy by slice; small slices carry wide bounds. Bounds for all slices together are Holm's: they pay for "
-        "the number of slices that are judged."
-    )
-    return table(caption, head, rows)
-
-
-def _standing(one: SliceResult) -> str:
-    if one.is_exploratory:
-        return "no: found by a search that saw the answers"
-    return "yes" if one.is_gated else "no: too small to judge"
 
 
 def probes_table(validation: Validation) -> str:

@@ -36,7 +36,7 @@ def ladder_table(ladder: Ladder) -> str:
     )
     caption = "Each step against the one before it; factors above 1× are faster; intervals at 90 %."
     head = ("step", *scenarios, "weights after it", "one-time cost")
-    return table(caption, head, rows, marked_rows=(len(rows) - 1,))
+    return table(caption, head, rows, has_total=True)
 
 
 def rivals_table(ladder: Ladder) -> str:

@@ -5,7 +5,13 @@ from collections.abc import Collection, Sequence
 
 
 def table(
-    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, marked_rows: Collection[int] = ()
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    marked_rows: Collection[int] = (),
+    quiet_rows: Collection[int] = (),
+    has_total: bool = False,
 ) -> str:
     """
     Return an HTML table.
@@ -15,11 +21,17 @@ def table(
         head: Column names with their units.
         rows: Cells that are already HTML; the first of each row is its header.
         marked_rows: The baseline's.
+        quiet_rows: Those that stand behind the others.
+        has_total: Whether the last row sums up the others.
     """
     top = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
     body = []
     for index, row in enumerate(rows):
         kind = ' class="baseline"' if index in marked_rows else ""
+        if index in quiet_rows:
+            kind = ' class="quiet"'
+        if has_total and index == len(rows) - 1:
+            kind = ' class="total"'
         cells = "".join(f"<td>{cell}</td>" for cell in row[1:])
         body.append(f'<tr{kind}><th scope="row">{row[0]}</th>{cells}</tr>')
     return (

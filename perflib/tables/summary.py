@@ -15,7 +15,7 @@ def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *,
     """
     Return the decision in one table: the baseline marked, then every candidate: speed, quality, size, verdict.
 
-    Who is no finalist is shown only: the run may not choose it.
+    Finalists stand out: of the others the run may not choose any.
     """
     head = ("model", "one at a time", "all at once", "accuracy", "size", "verdict")
     rows: list[Sequence[str]] = []
@@ -41,10 +41,12 @@ def summary_table(candidates: Sequence[Candidate], baseline: Baseline | None, *,
                 interval(one.offline_throughput_speedup_ratio),
                 f"{units.points(change.estimate)} (at worst {units.points(change.low)})" if change else units.UNKNOWN,
                 units.percent(one.size_ratio, 0),
-                pill(one.verdict) + ("" if one.is_finalist else " shown only"),
+                pill(one.verdict),
             )
         )
-    return table(caption, head, rows, marked_rows=(0,) if baseline is not None else ())
+    first = len(rows) - len(candidates)
+    quiet = [first + place for place, one in enumerate(candidates) if not one.is_finalist]
+    return table(caption, head, rows, marked_rows=(0,) if baseline is not None else (), quiet_rows=quiet)
 
 
 def reasons_list(candidates: Sequence[Candidate]) -> str:
