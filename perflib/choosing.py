@@ -52,8 +52,7 @@ def upper_bounds(baseline: Baseline, profile: Profile, ceilings: Ceilings) -> tu
     Say how many times as fast each technique could make the baseline on this machine.
 
     Amdahl's law: what a technique does not touch takes as long as before. The profile says which share of the time
-    matrix products take, and the ceilings how fast they could be at best. Attention counts as a product that costs
-    nothing, because the profiler does not count its operations; so no bound is too low for it.
+    matrix products and attention take, and the ceilings how fast they could be at best.
 
     Args:
         baseline: Timed; where throughput was not asked for, the profiled batch stands in.
@@ -62,21 +61,18 @@ def upper_bounds(baseline: Baseline, profile: Profile, ceilings: Ceilings) -> tu
     """
     rates = {one.scenario: one for one in baseline.scenarios}
     flop_count = sum(row.flop_count for row in profile.operators) / profile.active_step_count
-    batch_sec = profile.wall_sec / profile.active_step_count
+    batch_sec = profile.step_sec
     if "offline" in rates:
-        batch_sec = profile.batch_example_count / rates["offline"].examples_per_sec
-    product_share = sum(row.self_share_ratio for row in profile.operators if row.operator in sentences.MATRIX_OPERATORS)
-    rest_sec = (1 - product_share) * batch_sec
+        batch_sec = profile.step_example_count / rates["offline"].examples_per_sec
+    rest_sec = (1 - profile.share_ratio("matrix", "attention")) * batch_sec
     found = _product_bounds(ceilings, flop_count, batch_sec=batch_sec, rest_sec=rest_sec)
     if "single" in rates and flop_count:
-        text_flop_count = (
-            flop_count / profile.batch_token_count * profile.real_token_count / profile.batch_example_count
-        )
+        text_flop_count = flop_count / profile.step_token_count * profile.real_token_count / profile.step_example_count
         fastest_sec = text_flop_count / ceilings.fp32_flop_per_sec
         because = "one call does nothing but its products, at the fp32 ceiling"
         found.append(UpperBound("engine", FP32_ENGINE, "single", rates["single"].p50_sec / fastest_sec, because))
-    if profile.real_token_count < profile.batch_token_count:
-        ratio = profile.batch_token_count / profile.real_token_count
+    if profile.real_token_count < profile.step_token_count:
+        ratio = profile.step_token_count / profile.real_token_count
         found.append(UpperBound("serving", NO_PADDING, "offline", ratio, "time goes with the tokens of a batch"))
     because = "all time is in the layers, and every second one goes"
     found.append(UpperBound("structure", "half of the layers", "offline", 2.0, because))

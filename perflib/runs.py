@@ -68,11 +68,11 @@ class Run:
     def candidate_names(self) -> list[str]:
         """Return every candidate that was built, measured, validated or has failed."""
         found = {name for kind in (Build, Comparison, Validation, Failure) for name in self.names(kind)}
-        return sorted(found - {"baseline", "ladder", "report"})
+        return sorted(found - {"baseline", "ladder", "why", "breakeven", "report"})
 
-    def profile(self) -> Profile | None:
-        """Return the baseline's profile."""
-        return self.read(Profile, "baseline")
+    def profile(self, name: str = "baseline", *, scenario: str = "offline") -> Profile | None:
+        """Return the profile of an artifact in one scenario; None where it was not profiled."""
+        return self.read(Profile, f"{name}-{scenario}")
 
     def summary(self) -> RunSummary | None:
         """Return `run.json`, or None where a notebook made this folder by itself."""

@@ -39,6 +39,9 @@ from perflib.validation.overlaps import check_splits_apart
 from perflib.workloads import get_workload
 from perflib.workloads.base import Splits, Workload
 
+# Of what is glued into a notebook: the record has all of it.
+_LEFT_OUT = frozenset({"lives", "samples_sec", "shapes", "modules", "memory", "points"})
+
 
 @dataclasses.dataclass(frozen=True)
 class Session:
@@ -212,9 +215,9 @@ def newest_or_smoke() -> Run:
 
 
 def _without_samples(data: Any) -> Any:
-    """Drop raw samples and lists of lives: they are in the record, and a notebook stays small."""
+    """Drop raw samples, lists of lives and long tables: they are in the record, and a notebook stays small."""
     if isinstance(data, dict):
-        return {key: _without_samples(value) for key, value in data.items() if key not in ("lives", "samples_sec")}
+        return {key: _without_samples(value) for key, value in data.items() if key not in _LEFT_OUT}
     if isinstance(data, list | tuple):
         return [_without_samples(value) for value in data]
     return data

@@ -30,12 +30,15 @@ from perflib.results import (
     Identity,
     Interval,
     Invariance,
+    KindTime,
     Ladder,
     LadderTotal,
     Life,
     LifeProcesses,
     LowerBound,
+    MemoryPoint,
     MetricComparison,
+    ModuleTime,
     NoiseStudy,
     OperatorTime,
     Overlap,
@@ -52,10 +55,12 @@ from perflib.results import (
     RungSpeed,
     ScenarioComparison,
     ScenarioMeasurement,
+    ShapeTime,
     SliceResult,
     Unit,
     Validation,
 )
+from perflib.results.ladder import CategoryFactor
 
 SHA = "0" * 64
 
@@ -520,6 +525,7 @@ def baseline(**change: Any) -> Baseline:
         ),
         whole_split_sec=14.0,
         peak_rss_bytes=None,
+        load_sec=1.5,
         data_notes=(),
     )
     return dataclasses.replace(one, **change)
@@ -529,17 +535,37 @@ def profile() -> Profile:
     """Return a profile of two operators."""
     return Profile(
         name="baseline",
+        scenario="offline",
         artifact_sha256=SHA,
+        engine="torch",
+        precision="fp32",
         device="cpu",
-        batch_example_count=32,
-        batch_token_count=1024,
+        source="torch.profiler",
+        thread_count=2,
+        calls_per_step_count=1,
+        step_example_count=32,
+        step_token_count=1024,
         real_token_count=512,
         active_step_count=2,
         wall_sec=1.0,
+        unwatched_sec=0.9,
         operators=(
-            OperatorTime("aten::addmm", 74, 0.6, 0.7, 0.75, 10**10),
-            OperatorTime("aten::<gelu>", 12, 0.2, 0.2, 0.25, 0),
+            OperatorTime("aten::addmm", "matrix", 74, 0.6, 0.7, 0.75, 10**10, 10**8),
+            OperatorTime("aten::<gelu>", "elementwise", 12, 0.2, 0.2, 0.25, 0, 10**7),
         ),
+        shapes=(
+            ShapeTime("aten::addmm", "matrix", "[[4], [8, 2], [2, 4]]", "fp32", 74, 0.6, 10**10, 10**8),
+            ShapeTime("aten::<gelu>", "elementwise", "[[8, 4]]", "fp32", 12, 0.2, 0, 10**7),
+        ),
+        modules=(ModuleTime("encoder.<layer>.0", 2, 0.5, 0.7), ModuleTime("model", 2, 0.1, 0.9)),
+        kinds=(
+            KindTime("matrix", 0.6, 0.6),
+            KindTime("elementwise", 0.2, 0.2),
+            KindTime("framework", 0.15, 0.15),
+            KindTime("idle", 0.05, 0.05),
+        ),
+        memory=(MemoryPoint(0.0, 10**6), MemoryPoint(0.5, 3 * 10**6), MemoryPoint(0.9, 10**6)),
+        peak_allocated_bytes=3 * 10**6,
         trace_folder="traces",
         trace_files=("a.json",),
     )
@@ -554,17 +580,23 @@ def ladder(**change: Any) -> Ladder:
     """Return a recipe of two steps, 2× and 3× in both scenarios, that give 6.6× together, and two rivals."""
     rungs = tuple(
         Rung(
+            category=category,
             stage=stage,
             line={stage: {"layers": 3}},
+            is_of_recipe=True,
             artifact_sha256=SHA,
             size_bytes=size_bytes,
             build_sec=60.0,
+            timed_in="ladder-best",
             speeds=tuple(
                 RungSpeed(name, Interval(factor, 0.9 * factor, 1.1 * factor, 0.9), "IMPROVEMENT", 6)
                 for name in ("single", "offline")
             ),
         )
-        for stage, factor, size_bytes in (("distil", 2.0, 60_000_000), ("quantize", 3.0, 15_000_000))
+        for category, stage, factor, size_bytes in (
+            ("structure", "distil", 2.0, 60_000_000),
+            ("runtime change and precision", "quantize", 3.0, 15_000_000),
+        )
     )
     slow = scenario("offline", speedup_ratio=Interval(2.5, 2.2, 2.8, 0.9))
     one = Ladder(
@@ -574,7 +606,19 @@ def ladder(**change: Any) -> Ladder:
         baseline_size_bytes=100_000_000,
         rungs=rungs,
         totals=tuple(
-            LadderTotal(name, Interval(6.6, 6.1, 7.0, 0.9), 6.0, 1.1, lives_count=5) for name in ("single", "offline")
+            LadderTotal(
+                scenario=name,
+                total_ratio=Interval(6.6, 6.1, 7.0, 0.9),
+                product_ratio=Interval(6.0, 5.17, 6.87, 0.9),
+                unattributed_ratio=Interval(1.1, 0.94, 1.29, 0.9),
+                is_consistent=True,
+                categories=tuple(
+                    CategoryFactor(rung.category, next(one.factor_ratio for one in rung.speeds if one.scenario == name))
+                    for rung in rungs
+                ),
+                lives_count=5,
+            )
+            for name in ("single", "offline")
         ),
         rivals=(
             Rival("onnx", is_approved=True, comparison=comparison(scenario("single"), slow, name="best against onnx")),

@@ -1,122 +1,191 @@
 """
-Which operators a model spends its time in, as `torch.profiler` sees it.
+Where the time of a model goes, as `torch.profiler` sees it: by operator, shape, module and kind, and over memory.
 
 The profiler slows down what it watches, small operators most, so a profile says *where* the time goes, never how fast a
-model is: that is for the benchmarks.
+model is: that is for the benchmarks. The same steps are run once without it first, and the record says how much longer
+they took under watch.
 Self time is what is ranked, because total time counts a nested operator again in every operator above it.
 """
 
+import contextlib
 import os
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch.autograd import DeviceType  # type: ignore[attr-defined]  # public, but not re-exported for type checkers
-from torch.profiler import ProfilerActivity, profile, schedule
+from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
 from perflib import machine
 from perflib.artifact import Artifact
-from perflib.encoded import MASK, Encoded
-from perflib.engines.torch_engine import DTYPES, load_module, to_tensors
-from perflib.errors import MeasurementError, ParameterError, SetupError
-from perflib.results import OperatorTime, Profile
+from perflib.engines import Session
+from perflib.errors import ParameterError, SetupError
+from perflib.profiling.attribution import CALL_RANGE, attribute
+from perflib.profiling.digest import digest, memory_curve
+from perflib.profiling.modules import annotated
+from perflib.profiling.sampling import ProfiledStep
+from perflib.profiling.trace import read_trace
+from perflib.results import Profile
 
-_SEC_PER_US = 1e-6
+# Engines that run inside PyTorch, so that its profiler sees them; compiled ones hide their modules.
+ENGINES = ("torch", "torch-compile", "aotinductor")
+MAX_TRACE_BYTES = 20_000_000
 
 
-def profile_artifact(
+def profile_in_torch(
     artifact: Artifact,
-    encoded: Encoded,
+    step: ProfiledStep,
     *,
     name: str,
     folder: Path,
-    warmup_step_count: int = 2,
-    active_step_count: int = 5,
-    batch_example_count: int | None = None,
+    warmup_step_count: int = 1,
+    active_step_count: int = 3,
+    has_stacks: bool = False,
+    max_trace_bytes: int = MAX_TRACE_BYTES,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Profile:
     """
-    Profile an artifact on one fixed batch and leave the trace in ``folder``.
+    Profile an artifact on one step, repeated, and leave the trace in ``folder``.
 
-    The batch is a sample stratified by length, so it has the padding of the data, and every step computes the same.
-    Counts, seconds and FLOPs of the operators are sums over all active steps; divide by ``active_step_count`` for one.
-    On CUDA the seconds are those of the kernels that an operator launched, on the CPU those of the operator itself.
+    First come ``active_step_count`` steps that nobody watches, then the warm-up, then as many that are recorded.
+    On CUDA the seconds of operators are those of the kernels that they launched, and idle is when none ran.
 
     Args:
-        artifact: What to profile; its engine must be torch.
-        encoded: Inputs to draw the batch from.
+        artifact: What to profile; its engine is one of `ENGINES`.
+        step: From `make_step`.
         name: Names the profile, and with it the trace and its line in TensorBoard.
         folder: Where the trace goes, ``<name>.<ns>.pt.trace.json.gz``; made if it is not there.
         warmup_step_count: Steps that the profiler watches but does not record; 1 or more, because its start is slow.
         active_step_count: Steps recorded; 1 or more.
-        batch_example_count: Examples in the batch; None for the batch size of the artifact's runtime block.
+        has_stacks: Whether the trace shall hold Python's calls too, which makes it about ten times as large.
+        max_trace_bytes: A larger trace is thrown away and half of the steps are recorded instead; one step that is
+            still larger leaves no trace, only the record.
         clock: Monotonic clock in seconds; tests pass their own.
 
-    Returns:
-        Profile: All operators by falling self time; their shares sum to 1, the profiler's own step marks are left out.
-        ``batch_token_count`` includes padding, which is computed too, and is the example count where nothing is
-        padded; ``wall_sec`` is the time of the active steps, watched.
-
     Raises:
-        ParameterError: If the engine is not torch or a count is too small.
+        ParameterError: If the engine does not run in PyTorch or a count is too small.
         SetupError: If the folder cannot be written or the device is not there.
         MeasurementError: If the profiler saw no operator.
     """
-    _check(artifact, warmup_step_count, active_step_count, batch_example_count)
+    _check(artifact, warmup_step_count, active_step_count)
     runtime = artifact.spec.runtime
-    batch = encoded.stratified(batch_example_count or runtime.batch_example_count)
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(runtime.thread_count or machine.thread_count())
-    module = load_module(artifact.folder, artifact.spec, device=runtime.device)
-    tensors = to_tensors(batch.arrays, device=runtime.device, dtype=DTYPES[artifact.spec.precision])
-    trace = _trace_path(folder, name)
-    # Kineto announces its start and stop on standard error, into the notebook; its errors reach us as exceptions.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-    active_sec = []
-    with (
-        torch.inference_mode(),
-        profile(
-            activities=_activities(runtime.device),
-            schedule=schedule(wait=0, warmup=warmup_step_count, active=active_step_count, repeat=1),
-            on_trace_ready=lambda ready: ready.export_chrome_trace(str(trace)),
-            record_shapes=True,
-            profile_memory=True,
-            with_flops=True,
-        ) as profiler,
-    ):
-        for step in range(warmup_step_count + active_step_count):
-            start_sec = clock()
-            module(**tensors).float().cpu()  # the answer on the host ends a step, on a GPU too
-            if step >= warmup_step_count:
-                active_sec.append(clock() - start_sec)
-            profiler.step()
+    try:
+        call = artifact.open()
+        # What is compiled has no modules left, and a hook would make torch compile it anew.
+        watching = annotated if artifact.spec.engine == "torch" else contextlib.nullcontext
+        path = _trace_path(folder, name)
+        unwatched_sec, watched_sec = _run(
+            call,
+            watching,
+            step,
+            path,
+            counts=(active_step_count, warmup_step_count),
+            device=runtime.device,
+            has_stacks=has_stacks,
+            clock=clock,
+        )
+    finally:
+        torch.set_num_threads(threads_before)
+    if path.stat().st_size > max_trace_bytes and active_step_count > 1:
+        path.unlink()
+        return profile_in_torch(
+            artifact,
+            step,
+            name=name,
+            folder=folder,
+            warmup_step_count=warmup_step_count,
+            active_step_count=active_step_count // 2,
+            has_stacks=has_stacks,
+            max_trace_bytes=max_trace_bytes,
+            clock=clock,
+        )
+    trace = read_trace(path)
+    is_compiled = artifact.spec.engine != "torch"
+    found = digest(attribute(trace, device=runtime.device), wall_sec=watched_sec, is_compiled=is_compiled)
+    memory, peak_bytes = memory_curve(trace, device=runtime.device)
+    is_kept = path.stat().st_size <= max_trace_bytes
+    if not is_kept:
+        path.unlink()
     return Profile(
         name=name,
+        scenario=step.scenario,
         artifact_sha256=artifact.digest,
+        engine=artifact.spec.engine,
+        precision=artifact.spec.precision,
         device=runtime.device,
-        batch_example_count=len(batch),
-        batch_token_count=int(batch.arrays[MASK].size) if MASK in batch.arrays else len(batch),
-        real_token_count=int(batch.lengths().sum()),
+        source="torch.profiler",
+        thread_count=runtime.thread_count or machine.thread_count(),
+        calls_per_step_count=len(step.calls),
+        step_example_count=step.example_count,
+        step_token_count=step.token_count,
+        real_token_count=step.real_token_count,
         active_step_count=active_step_count,
-        wall_sec=sum(active_sec),
-        operators=_operators(profiler.key_averages(), device=runtime.device),
+        wall_sec=watched_sec,
+        unwatched_sec=unwatched_sec,
+        operators=found.operators,
+        shapes=found.shapes,
+        modules=found.modules,
+        kinds=found.kinds,
+        memory=memory,
+        peak_allocated_bytes=peak_bytes,
         trace_folder=folder.as_posix(),
-        trace_files=(trace.name,),
+        trace_files=(path.name,) if is_kept else (),
     )
 
 
-def _check(artifact: Artifact, warmup_step_count: int, active_step_count: int, batch_example_count: int | None) -> None:
-    if artifact.spec.engine != "torch":
+def _run(
+    call: Session,
+    watching: Callable[[], contextlib.AbstractContextManager[None]],
+    step: ProfiledStep,
+    path: Path,
+    *,
+    counts: tuple[int, int],
+    device: str,
+    has_stacks: bool,
+    clock: Callable[[], float],
+) -> tuple[float, float]:
+    """Run the unwatched, the warm-up and the active steps; return the seconds of the first and of the last."""
+    active_count, warmup_count = counts
+    # Kineto announces its start and stop on standard error, into the notebook; its errors reach us as exceptions.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    took_sec: list[float] = []
+
+    def take(profiler: "profile") -> None:
+        start_sec = clock()
+        for inputs in step.calls:
+            with record_function(CALL_RANGE):
+                call(inputs.arrays)
+        took_sec.append(clock() - start_sec)
+        profiler.step()
+
+    for inputs in step.calls:
+        call(inputs.arrays)  # the first call of all is slow, and is nobody's
+    with profile(
+        activities=_activities(device),
+        schedule=schedule(wait=active_count, warmup=warmup_count, active=active_count, repeat=1),
+        on_trace_ready=lambda ready: ready.export_chrome_trace(str(path)),
+        record_shapes=True,
+        profile_memory=True,
+        with_stack=has_stacks,
+    ) as profiler:
+        for _ in range(active_count):
+            take(profiler)
+        with watching():
+            for _ in range(warmup_count + active_count):
+                take(profiler)
+    return sum(took_sec[:active_count]), sum(took_sec[-active_count:])
+
+
+def _check(artifact: Artifact, warmup_step_count: int, active_step_count: int) -> None:
+    if artifact.spec.engine not in ENGINES:
         raise ParameterError(
             f"the artifact in {artifact.folder} runs in `{artifact.spec.engine}`, which torch.profiler cannot see; "
             "profile the torch artifact that it was made from."
         )
-    counts = {"warmup_step_count": warmup_step_count, "active_step_count": active_step_count}
-    if batch_example_count is not None:
-        counts["batch_example_count"] = batch_example_count
-    for word, count in counts.items():
+    for word, count in {"warmup_step_count": warmup_step_count, "active_step_count": active_step_count}.items():
         if count < 1:
             raise ParameterError(f"`{word}` is {count} and a profile needs at least 1; raise it.")
 
@@ -135,28 +204,3 @@ def _trace_path(folder: Path, name: str) -> Path:
     # TensorBoard reads <worker>.<ns>.pt.trace.json.gz and takes a last dotted number of the worker for the time.
     worker = re.sub(r"[^A-Za-z0-9_-]+", "-", name) or "model"
     return folder / f"{worker}.{time.time_ns()}.pt.trace.json.gz"
-
-
-def _operators(events: Any, *, device: str) -> tuple[OperatorTime, ...]:
-    """Turn the profiler's averages, in microseconds, into operators; a kernel counts where it was launched."""
-    rows = [event for event in events if event.device_type == DeviceType.CPU and not event.is_user_annotation]
-    kind = "device" if device == "cuda" else "cpu"
-    self_sec = [max(getattr(event, f"self_{kind}_time_total") * _SEC_PER_US, 0.0) for event in rows]
-    all_sec = sum(self_sec)
-    if all_sec <= 0:
-        raise MeasurementError(
-            f"torch.profiler saw {len(rows)} operators and no {kind} time in them; "
-            "raise `active_step_count` and profile again."
-        )
-    operators = [
-        OperatorTime(
-            operator=event.key,
-            call_count=event.count,
-            self_sec=own_sec,
-            total_sec=getattr(event, f"{kind}_time_total") * _SEC_PER_US,
-            self_share_ratio=own_sec / all_sec,
-            flop_count=int(event.flops or 0),
-        )
-        for event, own_sec in zip(rows, self_sec, strict=True)
-    ]
-    return tuple(sorted(operators, key=lambda operator: (-operator.self_sec, operator.operator)))

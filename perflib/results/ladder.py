@@ -7,6 +7,11 @@ from typing import Any, ClassVar
 from perflib.records import Record
 from perflib.results.speed import Comparison, Interval, SpeedVerdict
 
+# What a step can change, in the order in which a deployment usually does. A step that could not be taken apart is of
+# several, joined by "and"; one that changes only how it is written down is of `NO_CHANGE`.
+CATEGORIES = ("runtime change", "graph compilation", "precision", "structure", "batching", "threads")
+NO_CHANGE = "no change"
+
 
 @dataclasses.dataclass(frozen=True)
 class RungSpeed:
@@ -20,14 +25,31 @@ class RungSpeed:
 
 @dataclasses.dataclass(frozen=True)
 class Rung:
-    """One step of the recipe, in the order of the recipe."""
+    """
+    One step, in the order in which they are climbed.
 
+    ``category`` is of `CATEGORIES`, or several of them where the step could not be taken apart. A step that is not
+    ``is_of_recipe`` was made only to be timed, such as the engine in fp32 between PyTorch and int8. ``timed_in`` names
+    the record of the run that holds the samples, such as ``comparison-openvino``.
+    """
+
+    category: str
     stage: str
     line: dict[str, Any]
+    is_of_recipe: bool
     artifact_sha256: str
     size_bytes: int
     build_sec: float
+    timed_in: str
     speeds: tuple[RungSpeed, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CategoryFactor:
+    """What all steps of one category did together."""
+
+    category: str
+    factor_ratio: Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +57,17 @@ class LadderTotal:
     """
     Last step against baseline in one scenario, paired directly.
 
-    ``product_ratio`` multiplies the steps' estimates. What the total differs from it, ``unattributed_ratio``, is shown
-    and not explained away.
+    ``product_ratio`` multiplies the steps. What the total differs from it, ``unattributed_ratio``, is shown and not
+    explained away; ``is_consistent`` says whether its interval holds 1, and None that bounds are lacking. Intervals of
+    products add up the squares of the logarithmic distances from estimate to bound, each side by itself.
     """
 
     scenario: str
     total_ratio: Interval
-    product_ratio: float
-    unattributed_ratio: float
+    product_ratio: Interval
+    unattributed_ratio: Interval
+    is_consistent: bool | None
+    categories: tuple[CategoryFactor, ...]
     lives_count: int
 
 
@@ -60,11 +85,11 @@ class Ladder(Record):
     """
     A recipe, step by step.
 
-    ``comparisons`` holds the raw samples, one for each rung; the total's own are in the candidate's comparison record.
-    ``absent_rivals`` were named, but could not be built or timed.
+    ``comparisons`` holds the raw samples of the steps that were timed for this ladder; the others and the total are in
+    records of the run. ``absent_rivals`` were named, but could not be built or timed.
     """
 
-    schema: ClassVar[str] = "perflib/ladder/1"
+    schema: ClassVar[str] = "perflib/ladder/2"
 
     name: str
     baseline_sha256: str

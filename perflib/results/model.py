@@ -1,4 +1,4 @@
-"""The model as it is and as it was made: baseline, ceilings, profile, build, prediction."""
+"""The model as it is and as it was made: baseline, ceilings, build, prediction."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -69,16 +69,60 @@ class Ceilings(Record):
     int8_op_per_sec: float | None
     copy_bytes_per_sec: float
 
+    @property
+    def product_op_per_sec(self) -> dict[str, float]:
+        """The peak of matrix products by precision, without those that torch cannot multiply in here."""
+        rates = {"fp32": self.fp32_flop_per_sec, "bf16": self.bf16_flop_per_sec, "int8": self.int8_op_per_sec}
+        return {precision: rate for precision, rate in rates.items() if rate is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class CeilingRepeat:
+    """
+    How far a measurement lay from what was known before, as a share of the larger: 0.03 is three hundredths.
+
+    None where only one of both has the rate.
+    """
+
+    thread_count: int
+    fp32_repeat_ratio: float | None
+    bf16_repeat_ratio: float | None
+    int8_repeat_ratio: float | None
+    copy_repeat_ratio: float | None
+
+    @property
+    def worst_repeat_ratio(self) -> float:
+        """The largest of them."""
+        ratios = (self.fp32_repeat_ratio, self.bf16_repeat_ratio, self.int8_repeat_ratio, self.copy_repeat_ratio)
+        return max((ratio for ratio in ratios if ratio is not None), default=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MachineCeilings(Record):
+    """
+    The ceilings of one hardware class for several thread counts, fewest first.
+
+    ``repeats`` has an entry for each count that was measured again; the larger of two rates is the ceiling.
+    """
+
+    schema: ClassVar[str] = "perflib/machine-ceilings/1"
+
+    hardware_class: str
+    torch_version: str
+    ceilings: tuple[Ceilings, ...]
+    repeats: tuple[CeilingRepeat, ...]
+
 
 @dataclasses.dataclass(frozen=True)
 class Baseline(Record):
     """
     The model as it is today: identity, size, speed and quality.
 
-    ``unit`` is what one example is called; ``accuracy_ratio`` has a 95 % Wilson interval.
+    ``unit`` is what one example is called; ``accuracy_ratio`` has a 95 % Wilson interval. ``load_sec`` is what a fresh
+    process needs to import the engine and to load the model.
     """
 
-    schema: ClassVar[str] = "perflib/baseline/1"
+    schema: ClassVar[str] = "perflib/baseline/2"
 
     workload: str
     unit: str
@@ -91,42 +135,8 @@ class Baseline(Record):
     scenarios: tuple[ScenarioMeasurement, ...]
     whole_split_sec: float
     peak_rss_bytes: int | None
+    load_sec: float
     data_notes: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class OperatorTime:
-    """One operator of a profile, over all its calls; self time is without the operators it calls."""
-
-    operator: str
-    call_count: int
-    self_sec: float
-    total_sec: float
-    self_share_ratio: float
-    flop_count: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Profile(Record):
-    """
-    Where the time of a model goes, by operator; the trace lies beside it for TensorBoard.
-
-    ``batch_token_count`` includes padding, ``real_token_count`` does not; both are the example count without tokens.
-    """
-
-    schema: ClassVar[str] = "perflib/profile/1"
-
-    name: str
-    artifact_sha256: str
-    device: str
-    batch_example_count: int
-    batch_token_count: int
-    real_token_count: int
-    active_step_count: int
-    wall_sec: float
-    operators: tuple[OperatorTime, ...]
-    trace_folder: str
-    trace_files: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
