@@ -34,7 +34,7 @@ _UNPACKING = frozenset({"DequantizeLinear", "Transpose", "Cast", "Identity", "Re
 
 def open_session(folder: Path, spec: ArtifactSpec) -> Session:
     """Load the saved model and return a blocking call."""
-    session = _load(folder / MODEL_FILE, thread_count=spec.runtime.thread_count)
+    session = load_model(folder / MODEL_FILE, thread_count=spec.runtime.thread_count)
     names = [given.name for given in session.get_inputs()]
 
     def call(arrays: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
@@ -42,6 +42,34 @@ def open_session(folder: Path, spec: ArtifactSpec) -> Session:
         return logits
 
     return call
+
+
+def load_model(
+    path: Path, *, thread_count: int | None, write_to: Path | None = None, write_counters_to: Path | None = None
+) -> Any:
+    """
+    Load a model as it is served.
+
+    Args:
+        path: The model.
+        thread_count: Of the session; None for all cores allotted.
+        write_to: Where the engine writes the graph that it executes, if anybody wants to read it.
+        write_counters_to: The beginning of the name of the file in which its profiler writes every kernel.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_count or machine.thread_count()
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Threads that spin between calls take the cores of whatever is measured beside this.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if write_to is not None:
+        options.optimized_model_filepath = str(write_to)
+    if write_counters_to is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(write_counters_to)
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def executed_products(path: Path, *, thread_count: int | None = None) -> list[dict[str, str]]:
@@ -60,7 +88,7 @@ def executed_products(path: Path, *, thread_count: int | None = None) -> list[di
     with tempfile.TemporaryDirectory() as work:
         seen = Path(work) / "executed.onnx"
         try:
-            _load(path, thread_count=thread_count, write_to=seen)
+            load_model(path, thread_count=thread_count, write_to=seen)
         except (ort_errors.NotImplemented, ort_errors.Fail) as error:
             raise StageError(f"ONNX Runtime cannot run this model ({first_sentence(error)}).") from error
         graph = onnx.load(seen).graph
@@ -89,17 +117,3 @@ def weighted_nodes_of(graph: Any) -> Iterator[Any]:
 def first_sentence(error: Exception) -> str:
     """Return what a library's error says, without its full stop and its essay."""
     return " ".join(str(error).split())[:200].split(". ")[0].rstrip(".")
-
-
-def _load(path: Path, *, thread_count: int | None, write_to: Path | None = None) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = thread_count or machine.thread_count()
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # Threads that spin between calls take the cores of whatever is measured beside this.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    if write_to is not None:
-        options.optimized_model_filepath = str(write_to)
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

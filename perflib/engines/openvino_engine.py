@@ -102,7 +102,7 @@ def open_session(folder: Path, spec: ArtifactSpec) -> Session:
 def open_sessions(folder: Path, spec: ArtifactSpec) -> list[Session]:
     """Compile the saved model once and return a blocking call for each replica; they share the weights."""
     compiled = compile_plans(folder, spec)
-    return [_session(compiled) for _ in range(spec.runtime.replica_count)]
+    return [serve_plans(compiled) for _ in range(spec.runtime.replica_count)]
 
 
 def compile_plans(folder: Path, spec: ArtifactSpec, *, most_count: int | None = None) -> dict[PlanKey, Any]:
@@ -136,6 +136,25 @@ def compile_plans(folder: Path, spec: ArtifactSpec, *, most_count: int | None = 
     lengths = options.get("lengths") or [0]
     keys = [(batch, length) for batch in options["batches"] for length in lengths]
     return {None: made(model)} | {key: made(_reshaped(model, *key)) for key in keys[:most_count]}
+
+
+def serve_plans(compiled: Mapping[PlanKey, Any]) -> Session:
+    """Return a blocking call that takes the plan of each call's shape, or the one for any shape."""
+    request = compiled[None].create_infer_request()
+    has_lengths = MASK in {port.any_name for port in compiled[None].inputs}
+    plan_of = _by_shape({key: _Plan(model) for key, model in compiled.items() if key is not None})
+
+    def call(arrays: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        if plan_of:
+            shape = next(iter(arrays.values())).shape
+            plan = plan_of.get((shape[0], shape[1] if has_lengths else 0))
+            if plan is not None:
+                return plan(arrays)
+        outputs = request.infer(dict(arrays))
+        # A copy, because the request overwrites its output buffer in the next call.
+        return np.array(outputs[0], dtype=np.float32)
+
+    return call
 
 
 def executed_linear_layers(compiled: Any) -> list[dict[str, str]]:
@@ -196,24 +215,6 @@ class _Plan:
         self._request.infer()
         # A copy, because the next call overwrites the output.
         return np.array(self._answer, dtype=np.float32)
-
-
-def _session(compiled: Mapping[PlanKey, Any]) -> Session:
-    request = compiled[None].create_infer_request()
-    has_lengths = MASK in {port.any_name for port in compiled[None].inputs}
-    plan_of = _by_shape({key: _Plan(model) for key, model in compiled.items() if key is not None})
-
-    def call(arrays: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
-        if plan_of:
-            shape = next(iter(arrays.values())).shape
-            plan = plan_of.get((shape[0], shape[1] if has_lengths else 0))
-            if plan is not None:
-                return plan(arrays)
-        outputs = request.infer(dict(arrays))
-        # A copy, because the request overwrites its output buffer in the next call.
-        return np.array(outputs[0], dtype=np.float32)
-
-    return call
 
 
 def _by_shape(plans: Mapping[tuple[int, int], _Plan]) -> dict[tuple[int, int], _Plan]:
