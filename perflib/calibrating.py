@@ -17,8 +17,8 @@ from perflib.benchmarking.calibration import Cell, calibrate, measure_noise
 from perflib.benchmarking.lock import host_lock
 from perflib.benchmarking.noise import MIN_RECORDED_LIVES_COUNT, Noise, recorded_noise, simulated_noises
 from perflib.machine import MachineCard
-from perflib.profiling.ceilings import measure_ceilings
-from perflib.results import Calibration, Ceilings, Comparison, NoiseFloor, NoiseStudy
+from perflib.profiling.known_ceilings import ceilings_for, known_ceilings
+from perflib.results import Calibration, Comparison, MachineCeilings, NoiseFloor, NoiseStudy
 from perflib.runs import Run
 from perflib.session import keep_figure
 
@@ -28,7 +28,7 @@ class MachineLook:
     """The machine's card, its measured ceilings and its noise floor."""
 
     card: MachineCard
-    ceilings: Ceilings
+    ceilings: MachineCeilings
     noise: NoiseFloor
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,7 +40,8 @@ class MachineLook:
         return [
             machine.describe(self.card),
             f"hardware class: {self.card.hardware_class}",
-            sentences.ceilings_sentence(self.ceilings),
+            sentences.ceilings_sentence(ceilings_for(self.ceilings.ceilings, self.card.thread_count)),
+            *sentences.repeats_sentences(self.ceilings),
             sentences.noise_sentence(self.noise),
         ]
 
@@ -55,10 +56,10 @@ class Calibrated:
 
 
 def look_at_machine() -> MachineLook:
-    """Read the card, and measure ceilings and noise floor."""
+    """Read the card, and measure ceilings and noise floor; what is known of the ceilings is measured once more."""
     card = machine.read_card()
     with host_lock(), tempfile.TemporaryDirectory(prefix="perflib-") as folder:
-        ceilings = measure_ceilings()
+        ceilings = known_ceilings(card, cache=project.ceilings_dir(), refresh=True)
         return MachineLook(card, ceilings, measure_noise(Path(folder), hardware_class=card.hardware_class))
 
 

@@ -60,6 +60,11 @@ def builds_dir() -> Path:
     return cache_dir() / "builds"
 
 
+def ceilings_dir() -> Path:
+    """Return where the measured ceilings of machines are kept, a file for each hardware class."""
+    return cache_dir() / "ceilings"
+
+
 def lock_dir() -> Path:
     """Return where the host's benchmark lock lies: ``PERFLIB_LOCK_DIR`` or the user's runtime folder."""
     from platformdirs import user_runtime_path

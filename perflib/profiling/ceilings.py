@@ -19,6 +19,7 @@ from perflib import machine
 from perflib.errors import MeasurementError, ParameterError, did_you_mean
 from perflib.results import Ceilings
 
+PRECISIONS = ("fp32", "bf16", "int8")
 # Rows of square matrices. Peaks lie at the large end; the small end tells how long the next size will take.
 SIDE_COUNTS = (512, 1024, 2048, 4096)
 _REPEAT_COUNT = 3
@@ -155,19 +156,14 @@ def attainable_sec(flop_count: float, moved_bytes: float, ceilings: Ceilings, pr
         >>> attainable_sec(200, 10, peaks, "fp32"), attainable_sec(200, 10, peaks, "int8")
         (2.0, 1.0)
     """
-    rates = {
-        "fp32": ceilings.fp32_flop_per_sec,
-        "bf16": ceilings.bf16_flop_per_sec,
-        "int8": ceilings.int8_op_per_sec,
-    }
+    rates = ceilings.product_op_per_sec
+    if precision not in PRECISIONS:
+        raise ParameterError(f"precision `{precision}` has no ceiling; {did_you_mean(precision, PRECISIONS)}")
     if precision not in rates:
-        raise ParameterError(f"precision `{precision}` has no ceiling; {did_you_mean(precision, rates)}")
-    rate = rates[precision]
-    if rate is None:
         raise ParameterError(f"torch has no {precision} product on this machine, so it has no ceiling; use fp32.")
     if flop_count < 0 or moved_bytes < 0:
         raise ParameterError(f"{flop_count} FLOPs and {moved_bytes} bytes cannot be negative; count them again.")
-    return max(flop_count / rate, moved_bytes / ceilings.copy_bytes_per_sec)
+    return max(flop_count / rates[precision], moved_bytes / ceilings.copy_bytes_per_sec)
 
 
 def copy_array_bytes(*, cache_bytes: int, memory_bytes: int) -> int:
