@@ -7,10 +7,10 @@ P ?= params/quickstart.yaml
 # Where torch comes from, if not from the configured package index, such as the CPU-only index of the PyTorch project:
 #   make run TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_INDEX ?=
-PORT ?= 6006
+PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate tensorboard lock clean
+.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate tensorboard trace lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,8 +61,11 @@ report: env ## write the newest run's report again, also as PDF
 calibrate: env ## compare models whose truth is known, for up to 90 minutes; goes on where it was ended
 	$(BIN)/perflib machine --calibrate
 
-tensorboard: env ## open the newest run's traces in TensorBoard, on this machine only
-	$(BIN)/tensorboard --host 127.0.0.1 --port $(PORT) --logdir "$$(ls -td outputs/*/traces/tensorboard | head -n 1)"
+tensorboard: env ## open the newest run's traces in TensorBoard, on this machine only; another port with PORT=…
+	$(BIN)/perflib show tensorboard $(if $(PORT),--port $(PORT))
+
+trace: env ## open the newest run's baseline in Perfetto, offline, on this machine only; another port with PORT=…
+	$(BIN)/perflib show trace $(if $(PORT),--port $(PORT))
 
 lock: env ## write requirements.lock again from the environment
 	$(BIN)/python -m pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep -v '^pip==' > requirements.lock

@@ -1,29 +1,43 @@
 """
 Traces that the PyTorch profiler plugin of TensorBoard understands.
 
-The plugin is older than the traces: it drops the categories in which torch 2 writes CUDA calls and user annotations,
-and then shows no device time and no data loading.
-A second copy of a trace has the old names, and the original stays as torch wrote it, for Perfetto and other readers.
+The plugin is older than the traces, and shows no device time, no data loading, no modules, and every step twice on a
+GPU. A second copy of a trace says the same in the words that the plugin knows:
 
-The log folder holds one folder per model, which TensorBoard lists as a run:
+- CUDA calls are ``Runtime``; without it no kernel has an operator, and device time is zero.
+- Annotations are operators; its share of data loading is made of them.
+- Ranges around modules are calls of modules, so its module view has something to show, and the Python in them does not
+  count as an operator.
+- Annotations repeated on a GPU's track are left to the timeline; it would take a step's for a second step.
+
+The original stays as torch wrote it, for Perfetto and other readers. The log folder holds one folder per model, which
+TensorBoard lists as a run:
 
     <log folder>/<name>/<name>.<ns>.pt.trace.json.gz
 
-    write_compatible_trace(trace, log_folder)    # then: tensorboard --logdir <log folder>
+    write_compatible_trace(trace, log_folder)    # then: perflib.viewers.serve_tensorboard(log_folder, 6006)
 """
 
 import gzip
 import json
 import re
-import zlib
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from perflib import records
-from perflib.errors import DataError, ParameterError
+from perflib.errors import ParameterError
+from perflib.profiling.attribution import CALL_RANGE, MODULE_PREFIX
+from perflib.profiling.trace import read_document
 
-# What torch writes -> what the plugin knows. As operators, annotations are seen; its DataLoader share is made of them.
-CATEGORIES = {"cuda_runtime": "Runtime", "cuda_driver": "Runtime", "user_annotation": "cpu_op"}
+# What torch writes -> what the plugin knows; it skips a category that it does not know.
+CATEGORIES = {
+    "cuda_runtime": "Runtime",
+    "cuda_driver": "Runtime",
+    "user_annotation": "cpu_op",
+    "gpu_user_annotation": "device_annotation",
+}
 _TRACE_NAME = re.compile(r"(?P<worker>.+?)(?P<time>\.\d+)?\.pt\.trace\.json(?:\.gz)?")
 
 
@@ -50,10 +64,13 @@ def write_compatible_trace(source: Path, target_folder: Path) -> Path:
             f"the trace {source} lies in the log folder {target_folder}, where TensorBoard would show it as well; "
             "keep the originals beside the log folder."
         )
-    trace = _read_trace(source)
+    trace = read_document(source)
+    calls = [event for event in trace["traceEvents"] if _is_module_call(event)]
     for event in trace["traceEvents"]:
-        if event.get("cat") in CATEGORIES:
+        # A range around a whole call is no operator: it would cover the time that no operator ran in.
+        if str(event.get("cat")) in CATEGORIES and event.get("name") != CALL_RANGE:
             event["cat"] = CATEGORIES[event["cat"]]
+    _rewrite_module_calls(calls)
     name = source.name if source.suffix == ".gz" else f"{source.name}.gz"
     target = target_folder / match["worker"] / name
     # No time in the gzip header, so that one trace always gives the same bytes.
@@ -61,16 +78,25 @@ def write_compatible_trace(source: Path, target_folder: Path) -> Path:
     return target
 
 
-def _read_trace(path: Path) -> dict[str, Any]:
-    """Read a Chrome trace; unlike a record it may hold control characters, which names of kernels have had."""
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-        trace = json.loads(content, strict=False)
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-        raise DataError(f"the trace {path} cannot be read ({error}); profile the model again.") from error
-    events = trace.get("traceEvents") if isinstance(trace, dict) else None
-    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise DataError(f"{path} holds no list of trace events; profile the model again.")
-    return trace  # type: ignore[no-any-return]
+def _is_module_call(event: dict[str, Any]) -> bool:
+    is_range = event.get("cat") == "user_annotation" and str(event.get("name")).startswith(MODULE_PREFIX)
+    return is_range and all(isinstance(event.get(word), int | float) for word in ("ts", "dur"))
+
+
+def _rewrite_module_calls(calls: Iterable[dict[str, Any]]) -> None:
+    """Number the calls and say which call is inside of which other: the plugin does not look at their times."""
+    open_calls: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    module_ids: dict[str, int] = {}
+    # Below zero, where no call that torch itself numbered is.
+    for call_id, call in enumerate(sorted(calls, key=lambda event: (event["ts"], -event["dur"])), start=1):
+        parents = open_calls[call.get("pid"), call.get("tid")]
+        while parents and parents[-1]["ts"] + parents[-1]["dur"] <= call["ts"]:
+            parents.pop()
+        name = call["name"].removeprefix(MODULE_PREFIX)
+        numbers = {
+            "Python id": -call_id,
+            "Python parent id": parents[-1]["args"]["Python id"] if parents else None,
+            "Python module id": module_ids.setdefault(name, len(module_ids)),
+        }
+        call |= {"cat": "python_function", "name": f"nn.Module: {name}", "args": numbers}
+        parents.append(call)
