@@ -79,11 +79,12 @@ def test_every_step_is_timed_against_the_one_before_it(session: Session) -> None
     assert first[1] == second[0] == found.rungs[0].artifact_sha256
     assert [rung.stage for rung in found.rungs] == ["runtime", "runtime"]
     assert [rung.line for rung in found.rungs] == RECIPE
-    assert [(one.scenario, one.total_ratio.estimate, one.product_ratio) for one in found.totals] == [
+    assert [rung.category for rung in found.rungs] == ["batching", "batching"]
+    assert [(one.scenario, one.total_ratio.estimate, one.product_ratio.estimate) for one in found.totals] == [
         ("single", 5.0, 4.0),
         ("offline", 7.0, 9.0),
     ]
-    assert [one.unattributed_ratio for one in found.totals] == pytest.approx([5 / 4, 7 / 9])
+    assert [one.unattributed_ratio.estimate for one in found.totals] == pytest.approx([5 / 4, 7 / 9])
     assert session.run.read(Ladder, "best") == found
     assert "best" in session.run.candidate_names()
 
@@ -101,7 +102,7 @@ def test_an_interrupted_ladder_goes_on_where_it_was(session: Session) -> None:
 
     assert kept is not None
     assert len(kept.rungs) == 1
-    assert [name for _, _, name in compare.pairs] == ["runtime", "runtime"]
+    assert [name for _, _, name in compare.pairs] == [f"best, step {place} of 2: batching" for place in (1, 2)]
     assert len(found.rungs) == len(found.comparisons) == 2
 
 
@@ -178,7 +179,8 @@ def test_the_sentence_names_the_step_that_gave_most() -> None:
     said = sentences.ladder_sentence(ladder())
 
     assert said.startswith("In single, best is 6.60× [6.10, 7.00] as fast as the baseline (5 lives, paired directly); ")
-    assert "`quantize` gave most, 3.00× [2.70, 3.30]. The steps multiply to 6.00×, which leaves 1.10×" in said
+    assert "`quantize` (runtime change and precision) gave most, 3.00× [2.70, 3.30]. The steps multiply to" in said
+    assert "6.00× [5.17, 6.87], which agrees with the total within the intervals; 1.10× [0.94, 1.29] is left" in said
     assert "In offline" in said
 
 
@@ -231,7 +233,7 @@ def test_the_figure_tells_every_factor_in_words() -> None:
     assert all(len(ax.patches) == 4 for ax in axes)
     assert [ax.get_title(loc="left") for ax in axes] == ["single: 6.60× in all", "offline: 6.60× in all"]
     told = str(figure.get_label())
-    assert "quantize 3.00× [2.70, 3.30]; left open 1.10×; all together 6.60× [6.10, 7.00]." in told
+    assert "quantize 3.00× [2.70, 3.30]; left open 1.10× [0.94, 1.29]; all together 6.60× [6.10, 7.00]." in told
     assert "nothing to draw" in str(plots.plot_ladder(ladder(rungs=()))[0].get_label())
 
 

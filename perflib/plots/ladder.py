@@ -9,11 +9,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from perflib import units
-from perflib.plots.style import BASELINE, CANDIDATE, INK, UNDECIDED, WARNING, WIDTH_INCH, empty_figure, labelled
+from perflib.plots.style import (
+    BASELINE,
+    CANDIDATE,
+    INK,
+    UNDECIDED,
+    WARNING,
+    WIDTH_INCH,
+    empty_figure,
+    labelled,
+    wrapped,
+)
 from perflib.results import Interval, Ladder, LadderTotal
 
 # A step is a part of the candidate: its blue, lighter.
 STEP = "#7FB8D8"
+_NAME_CHARACTERS = 22
 
 
 def plot_ladder(ladder: Ladder) -> tuple[Figure, Any]:
@@ -22,50 +33,71 @@ def plot_ladder(ladder: Ladder) -> tuple[Figure, Any]:
 
     The scale is logarithmic, so that equal factors have equal lengths wherever they start.
     """
-    if not ladder.totals or not ladder.rungs:
+    bars = [
+        [
+            (rung.stage if rung.is_of_recipe else f"[{rung.stage}]", speed.factor_ratio)
+            for rung in ladder.rungs
+            for speed in rung.speeds
+            if speed.scenario == total.scenario
+        ]
+        for total in ladder.totals
+    ]
+    return _draw(ladder, bars, f"Steps of {ladder.name}.")
+
+
+def plot_waterfall(ladder: Ladder) -> tuple[Figure, Any]:
+    """
+    Draw why a candidate is faster or not: one panel a scenario, a bar for every kind of change, as `plot_ladder`.
+
+    All steps of one kind are one bar; what slows down has the warning colour.
+    """
+    bars = [[(one.category, one.factor_ratio) for one in total.categories] for total in ladder.totals]
+    return _draw(ladder, bars, f"What each change gave {ladder.name}.")
+
+
+def _draw(ladder: Ladder, bars: Sequence[Sequence[tuple[str, Interval]]], head: str) -> tuple[Figure, Any]:
+    if not ladder.totals or not all(bars):
         return empty_figure("No step of the recipe was timed, so there is nothing to draw.")
-    rows_count = len(ladder.rungs) + 2
+    rows_count = len(bars[0]) + 2
     fig, axes = plt.subplots(
         1, len(ladder.totals), figsize=(WIDTH_INCH * 1.25, 0.42 * rows_count + 1.3), sharey=True, squeeze=False
     )
-    told = [_panel(ax, ladder, total) for ax, total in zip(axes[0], ladder.totals, strict=True)]
-    names = [rung.stage for rung in ladder.rungs]
+    told = [_panel(ax, some, total) for ax, some, total in zip(axes[0], bars, ladder.totals, strict=True)]
+    names = [wrapped(name, _NAME_CHARACTERS) for name, _ in bars[0]]
     axes[0][0].set_yticks(range(rows_count), [*names, "left open", "all together"])
     axes[0][0].invert_yaxis()
-    return labelled(fig, tuple(axes[0]), f"Steps of {ladder.name}. {' '.join(told)}")
+    return labelled(fig, tuple(axes[0]), f"{head} {' '.join(told)}")
 
 
-def _panel(ax: Axes, ladder: Ladder, total: LadderTotal) -> str:
-    factors = [
-        (rung.stage, speed.factor_ratio)
-        for rung in ladder.rungs
-        for speed in rung.speeds
-        if speed.scenario == total.scenario
-    ]
+def _panel(ax: Axes, factors: Sequence[tuple[str, Interval]], total: LadderTotal) -> str:
     reached, told, ends = 1.0, [], [1.0]
-    for place, (stage, factor) in enumerate(factors):
+    for place, (name, factor) in enumerate(factors):
         end = reached * factor.estimate
         _bar(ax, place, reached, end, STEP if factor.estimate >= 1 else WARNING)
-        if factor.low is not None and factor.high is not None:
-            ax.hlines(place, reached * factor.low, reached * factor.high, color=INK, lw=1.2)
+        _whisker(ax, place, reached, factor)
         _write(ax, place, reached, end, factor)
-        told.append(f"{stage} {units.speedup(factor.estimate, factor.low, factor.high)}")
-        ends += [end, reached * (factor.high or factor.estimate)]
+        told.append(f"{name} {units.speedup(factor.estimate, factor.low, factor.high)}")
+        ends += [end, reached * (factor.high or factor.estimate), reached * (factor.low or factor.estimate)]
         reached = end
-    _bar(ax, len(factors), reached, total.total_ratio.estimate, UNDECIDED)
-    _write(ax, len(factors), reached, total.total_ratio.estimate, Interval(total.unattributed_ratio, None, None, 0.9))
-    _bar(ax, len(factors) + 1, 1.0, total.total_ratio.estimate, CANDIDATE)
-    if total.total_ratio.low is not None and total.total_ratio.high is not None:
-        ax.hlines(len(factors) + 1, total.total_ratio.low, total.total_ratio.high, color=INK, lw=1.2)
-    _write(ax, len(factors) + 1, 1.0, total.total_ratio.estimate, total.total_ratio)
-    ends += [total.total_ratio.estimate, total.total_ratio.high or 1.0]
+    whole, left = total.total_ratio, total.unattributed_ratio
+    _bar(ax, len(factors), reached, whole.estimate, UNDECIDED)
+    _whisker(ax, len(factors), reached, left)
+    _write(ax, len(factors), reached, whole.estimate, left)
+    _bar(ax, len(factors) + 1, 1.0, whole.estimate, CANDIDATE if whole.estimate >= 1 else WARNING)
+    _whisker(ax, len(factors) + 1, 1.0, whole)
+    _write(ax, len(factors) + 1, 1.0, whole.estimate, whole)
+    ends += [whole.estimate, whole.high or 1.0, reached * (left.low or 1.0), reached * (left.high or 1.0)]
     _scale(ax, ends)
-    ax.set_title(f"{total.scenario}: {units.speedup(total.total_ratio.estimate)} in all")
-    whole = units.speedup(total.total_ratio.estimate, total.total_ratio.low, total.total_ratio.high)
+    ax.set_title(f"{total.scenario}: {units.speedup(whole.estimate)} in all")
     return (
-        f"In {total.scenario}: {', '.join(told)}; left open {units.speedup(total.unattributed_ratio)}; "
-        f"all together {whole}."
+        f"In {total.scenario}: {', '.join(told)}; left open {units.speedup(left.estimate, left.low, left.high)}; "
+        f"all together {units.speedup(whole.estimate, whole.low, whole.high)}."
     )
+
+
+def _whisker(ax: Axes, place: int, start: float, factor: Interval) -> None:
+    if factor.low is not None and factor.high is not None:
+        ax.hlines(place, start * factor.low, start * factor.high, color=INK, lw=1.2)
 
 
 def _bar(ax: Axes, place: int, start: float, end: float, colour: str) -> None:
