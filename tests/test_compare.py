@@ -584,13 +584,15 @@ def test_artifacts_of_two_workloads_start_nothing(pair: tuple[Artifact, Artifact
 def test_the_baseline_alone_is_timed_in_fresh_processes(pair: tuple[Artifact, Artifact]) -> None:
     """Each life is one process; every sample is kept and described by its median, tail and rate."""
     host = FakeHost(calls_count=32)
-    (single, offline, server), peak_bytes = measure_alone(
+    alone = measure_alone(
         pair[0],
         make_inputs(EXAMPLES_COUNT),
         scenarios=get_scenarios(["single", "offline", "server"]),
         lives_count=3,
         start_arm=host,
     )
+
+    single, offline, server = alone.scenarios
 
     assert [len(samples) for samples in single.samples_sec] == [64, 64, 64]
     assert (single.p50_sec, single.p95_sec) == (pytest.approx(BASE_SEC), pytest.approx(BASE_SEC))
@@ -599,7 +601,7 @@ def test_the_baseline_alone_is_timed_in_fresh_processes(pair: tuple[Artifact, Ar
     assert offline.examples_per_sec == pytest.approx(EXAMPLES_COUNT / BASE_SEC)
     assert [len(samples) for samples in server.samples_sec] == [2, 2, 2]
     assert server.examples_per_sec == pytest.approx(1 / BASE_SEC)
-    assert peak_bytes == 1000
+    assert (alone.peak_rss_bytes, alone.load_sec) == (1000, 0.8)
     assert [arm.label for arm in host.arms] == ["baseline"] * 3
     assert len({arm.hash_seed for arm in host.arms}) == 3
     assert all(arm.is_closed for arm in host.arms)
@@ -621,12 +623,18 @@ def test_an_arm_alone_that_does_not_know_its_memory_has_none(pair: tuple[Artifac
     host = FakeHost()
     host.change("baseline", "stop", lambda reply: reply | {"peak_rss_bytes": None})
 
-    assert measure_alone(pair[0], make_inputs(4), scenarios=get_scenarios(["single"]), start_arm=host)[1] is None
+    assert (
+        measure_alone(pair[0], make_inputs(4), scenarios=get_scenarios(["single"]), start_arm=host).peak_rss_bytes
+        is None
+    )
 
     host = FakeHost()
     host.change("baseline", "stop", lambda reply: reply | {"peak_rss_bytes": None}, life=2)
 
-    assert measure_alone(pair[0], make_inputs(4), scenarios=get_scenarios(["single"]), start_arm=host)[1] == 1000
+    assert (
+        measure_alone(pair[0], make_inputs(4), scenarios=get_scenarios(["single"]), start_arm=host).peak_rss_bytes
+        == 1000
+    )
 
 
 @pytest.mark.parametrize("op", ["load", "warm", "slot", "stop"])

@@ -1,6 +1,8 @@
 """One artifact by itself, described for people: no verdict rests on it."""
 
+import dataclasses
 import random
+import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,20 @@ from perflib.progress import Progress
 from perflib.results import ScenarioMeasurement
 
 
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """
+    One artifact by itself.
+
+    ``scenarios`` hold every sample, ``peak_rss_bytes`` is the largest of the workers (None where none could tell), and
+    ``load_sec`` the median of what they needed to import the engine and load the model.
+    """
+
+    scenarios: tuple[ScenarioMeasurement, ...]
+    peak_rss_bytes: int | None
+    load_sec: float
+
+
 def measure_alone(
     artifact: Artifact,
     encoded: Encoded,
@@ -27,22 +43,19 @@ def measure_alone(
     slots_per_life_count: int = 2,
     seed: int = 0,
     start_arm: StartArm | None = None,
-) -> tuple[tuple[ScenarioMeasurement, ...], int | None]:
-    """
-    Time one artifact by itself in fresh processes.
-
-    Returns:
-        One measurement per scenario, with every sample, and the largest peak memory of a worker in bytes.
-    """
+) -> Alone:
+    """Time one artifact by itself in fresh processes, on the CPU cores and in the order that coins give."""
     samples: dict[str, list[tuple[float, ...]]] = {scenario.name: [] for scenario in scenarios}
     peaks_bytes: list[int | None] = []
+    loads_sec: list[float] = []
     start, coins, plans = start_arm or Launcher(), random.Random(seed), dict[str, SlotPlan]()
     with tempfile.TemporaryDirectory(prefix="perflib-") as folder, Progress("timing baseline", lives_count) as bar:
         inputs = encoded.write(Path(folder) / "inputs.npz")
         for _ in range(lives_count):
             arm = start("baseline", **draw_chance(coins))
             try:
-                checked(protocol.loaded, arm, load_request(artifact.folder, inputs, list(samples), draw_cpus(coins)))
+                request = load_request(artifact.folder, inputs, list(samples), draw_cpus(coins))
+                loads_sec.append(checked(protocol.loaded, arm, request).load_sec)
                 for scenario in scenarios:
                     slots = _slots(arm, scenario, plans, count=slots_per_life_count)
                     samples[scenario.name].append(tuple(value for slot in slots for value in slot.samples_sec))
@@ -51,7 +64,8 @@ def measure_alone(
                 arm.close()
             bar.step()
     measured = tuple(_describe(scenario, samples[scenario.name], len(encoded)) for scenario in scenarios)
-    return measured, max((peak for peak in peaks_bytes if peak is not None), default=None)
+    peak_bytes = max((peak for peak in peaks_bytes if peak is not None), default=None)
+    return Alone(measured, peak_bytes, statistics.median(loads_sec))
 
 
 def _slots(arm: Asked, scenario: Scenario, plans: dict[str, SlotPlan], *, count: int) -> list[protocol.Slot]:

@@ -28,6 +28,9 @@ from perflib.errors import MeasurementError
 from perflib.progress import Progress
 from perflib.results import ArmEnvironment, Comparison, Life, Readings, ScenarioComparison, StopReason
 
+# A map has more scenarios than a line of progress has room for.
+_MOST_NOTED_COUNT = 4
+
 
 def compare(
     baseline: Artifact,
@@ -280,12 +283,14 @@ class _Comparing:
         return ArmEnvironment(self._start_arm.command(arm), seen.python, seen.versions)
 
     def _progress_note(self) -> str:
-        parts = []
+        parts, undecided = [], [scenario.name for scenario in self._undecided()]
+        count = len(self._question.scenarios)
+        if count > _MOST_NOTED_COUNT:
+            return f"{count - len(undecided)} of {count} decided"
         for scenario in self._question.scenarios:
             ratios = counted(self._lives_in(scenario))
             if ratios:
                 shown = decision.speedup_interval(ratios, alpha=self._question.alpha)
                 bounds = "" if shown.low is None else f" [{shown.low:.2f}, {shown.high:.2f}]"
                 parts.append(f"{scenario.name} {shown.estimate:.2f}×{bounds}")
-        undecided = [scenario.name for scenario in self._undecided()]
         return ", ".join(parts) + (f"; undecided: {', '.join(undecided)}" if undecided else "; decided")

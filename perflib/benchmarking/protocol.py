@@ -11,6 +11,9 @@ besides belongs on standard error.
         -> {"samples_sec": [0.0123, …], "cpu_sec": 0.4, "involuntary_switch_count": 3, "energy_joule": null, …}
     {"op": "stop"}                                                -> {"peak_rss_bytes": …, "peak_device_bytes": null}
 
+A scenario may also be a cell of a map, such as ``4x16``: calls of four texts of 16 tokens each, made as
+`perflib.benchmarking.grid` says.
+
 A reply ``{"error": "…"}`` refuses a request in one sentence. Of a slot only ``samples_sec`` is required; the fields of
 `Slot` name the rest.
 """

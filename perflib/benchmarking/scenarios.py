@@ -15,6 +15,7 @@ from perflib.benchmarking.server import largest_rate
 from perflib.benchmarking.timers import CpuTimer, Timer
 from perflib.encoded import MASK, Encoded
 from perflib.errors import ParameterError, did_you_mean
+from perflib.nvtx import named_range, range_name
 
 Predict = Callable[[Encoded], object]
 
@@ -40,7 +41,8 @@ class Scenario:
 
     ``example_count`` examples make a slot's sample, ``warmup_count`` of them its warm-up; ``statistic`` names the
     number that a slot gives: ``p50`` of its calls, ``total`` time, or ``sec_per_request`` at the largest rate.
-    ``max_units_per_life_count`` limits the quads of a life where a slot takes long.
+    ``max_units_per_life_count`` limits the quads of a life where a slot takes long, and ``max_warmup_slots_count`` the
+    slots in which an arm may become level (None for as many as usual).
     """
 
     name: str
@@ -50,6 +52,7 @@ class Scenario:
     is_one_by_one: bool
     statistic: str
     max_units_per_life_count: int = 20
+    max_warmup_slots_count: int | None = None
 
     @property
     def is_server(self) -> bool:
@@ -132,8 +135,11 @@ class SlotRunner:
     def slot(self, plan: SlotPlan) -> list[float]:
         """Run one slot: one untimed call first, which washes out what the other arm left in the caches."""
         self._predict(self._warm_calls[0])
-        if not self._scenario.is_server:
-            return self._time(self._calls, plan.passes_count)
+        # Around the slot: no timed call pays for it.
+        with named_range(range_name(self._scenario.name)):
+            return self._serve(plan) if self._scenario.is_server else self._time(self._calls, plan.passes_count)
+
+    def _serve(self, plan: SlotPlan) -> list[float]:
         if plan.target_sec is None or plan.start_rate_per_sec is None:
             raise ParameterError("a server slot needs a latency target and a first rate; give both.")
         found_per_sec = largest_rate(

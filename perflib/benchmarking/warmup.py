@@ -73,7 +73,8 @@ def warm_up(
     arms: Mapping[ArmName, Asked], scenario: Scenario, names: Sequence[ArmName], *, passes_count: int
 ) -> tuple[int, bool]:
     """
-    Ask both arms in turn until each has had five level slots in a row, or twenty were not enough.
+    Ask both arms in turn until each has had five level slots in a row, or twenty (or the scenario's own limit) were not
+    enough.
 
     On a noisy machine two arms are seldom level in the same round, so one may have been so up to five rounds ago.
 
@@ -83,7 +84,8 @@ def warm_up(
     request = {"op": "warm", "scenario": scenario.name, "passes": passes_count}
     values: dict[ArmName, list[float]] = {name: [] for name in names}
     level_since: dict[ArmName, int] = {}
-    for count in range(1, MAX_WARMUP_SLOTS_COUNT + 1):
+    max_count = scenario.max_warmup_slots_count or MAX_WARMUP_SLOTS_COUNT
+    for count in range(1, max_count + 1):
         for name in names:
             # The median call also of a scenario that hands over everything at once: there it is the only call.
             values[name].append(math.log(statistics.median(ask_slot(arms[name], request).samples_sec)))
@@ -91,7 +93,7 @@ def warm_up(
                 level_since[name] = count
         if all(count - level_since.get(name, -STEADY_SLOTS_COUNT) < STEADY_SLOTS_COUNT for name in names):
             return count, True
-    return MAX_WARMUP_SLOTS_COUNT, False
+    return max_count, False
 
 
 def is_level(logs: Sequence[float]) -> bool:

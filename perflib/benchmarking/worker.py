@@ -22,7 +22,8 @@ from typing import Any, TextIO
 
 from perflib.artifact import Artifact
 from perflib.benchmarking import energy, gpu
-from perflib.benchmarking.scenarios import SlotPlan, SlotRunner, get_scenarios
+from perflib.benchmarking.grid import named_scenarios
+from perflib.benchmarking.scenarios import SlotPlan, SlotRunner
 from perflib.benchmarking.timers import allocate_offset, open_timer
 from perflib.encoded import Encoded
 from perflib.errors import MeasurementError, PerflibError
@@ -76,7 +77,7 @@ class Worker:
                 batch_example_count=runtime.batch_example_count,
                 timer=timer,
             )
-            for scenario in get_scenarios(names)
+            for scenario in named_scenarios(names)
         }
         return {
             "load_sec": load_sec,
