@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_compare(commands)
     _add_compress(commands)
+    _add_profile(commands)
 
     validate = commands.add_parser("validate", help="is a candidate still right, and for whom?")
     validate.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")
@@ -122,6 +123,29 @@ def _add_compress(commands: Any) -> None:
     search.add_argument("--resume", action="store_true", help="go on with the search in --run-dir")
     search.add_argument("--json", action="store_true", help="print the record as strict JSON")
     search.set_defaults(command=_search)
+
+
+def _add_profile(commands: Any) -> None:
+    profile = commands.add_parser("profile", help="where the time goes, what the limit is, and what to try")
+    profile.add_argument("artifact", metavar="RUN:NAME", help="a candidate of a run, its baseline, or a folder")
+    profile.add_argument("--with", dest="tool", metavar="TOOL", help="a profiler from outside: nsys, ncu or perf")
+    profile.add_argument("--steps-only", action="store_true", help="run the steps unwatched, for such a profiler")
+    profile.add_argument("--json", action="store_true", help="print profiles and findings as strict JSON")
+    profile.set_defaults(command=_profile)
+
+    explain = commands.add_parser("explain", help="why is a candidate faster, or why is it not?")
+    explain.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")
+    explain.add_argument(
+        "--max-lives", type=int, default=5, metavar="N", help="pairs of processes a step; by default 5"
+    )
+    explain.add_argument("--json", action="store_true", help="print the record as strict JSON")
+    explain.set_defaults(command=_explain)
+
+    show = commands.add_parser("show", help="open a run's traces in a viewer, on this machine only")
+    show.add_argument("viewer", choices=("trace", "tensorboard"))
+    show.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run folder; by default the newest")
+    show.add_argument("--port", type=int, default=None, metavar="N", help="by default 6007 or 6006")
+    show.set_defaults(command=_show)
 
 
 def _no_command(args: argparse.Namespace) -> int:
@@ -232,6 +256,49 @@ def _search(args: argparse.Namespace) -> int:
     print(dumps(found.record.to_dict(), indent=1) if args.json else "\n".join(found.lines))
     print(f"record and figure: {found.run.folder}", file=sys.stderr)
     return found.exit_code
+
+
+def _profile(args: argparse.Namespace) -> int:
+    from perflib.diagnosing import diagnose_named
+    from perflib.records import dumps
+
+    if args.steps_only or args.tool:
+        from perflib import outside
+
+        if args.steps_only:
+            outside.steps_only(args.artifact)
+        else:
+            print("\n".join(outside.profile_outside_named(args.artifact, args.tool)))
+        return 0
+    done = diagnose_named(args.artifact)
+    found = done.diagnosis
+    data = {
+        "profiles": [one.to_dict() for one in found.profiles],
+        "rooflines": [one.to_dict() for one in found.rooflines],
+        "findings": found.findings.to_dict(),
+    }
+    print(dumps(data, indent=1) if args.json else "\n".join(done.lines))
+    print(f"records, traces and figures: {done.run.folder}", file=sys.stderr)
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from perflib.explaining import explain_named
+    from perflib.pipeline.signals import raising_signals
+    from perflib.records import dumps
+
+    with raising_signals("ended the explanation; the pairings until then are kept in the run"):
+        done = explain_named(args.candidate, max_lives_count=args.max_lives)
+    print(dumps(done.ladder.to_dict(), indent=1) if args.json else "\n".join(done.lines))
+    print(f"record and figure: {done.run.folder}", file=sys.stderr)
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from perflib.viewers import show_run
+
+    show_run(args.viewer, args.run, args.port)
+    return 0
 
 
 def _validate(args: argparse.Namespace) -> int:

@@ -9,24 +9,27 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from perflib import plots
+from perflib import plots, project
 from perflib.artifact import Artifact
 from perflib.benchmarking.alone import measure_alone
 from perflib.benchmarking.compare import compare
 from perflib.benchmarking.lock import host_lock
 from perflib.benchmarking.scenarios import get_scenarios
+from perflib.diagnosing import SCENARIOS, draw_rooflines, encode_shares, profile_scenarios
 from perflib.ladder import Effort, measure_model_alone
-from perflib.profiling.ceilings import measure_ceilings
-from perflib.profiling.tensorboard import write_compatible_trace
-from perflib.profiling.torch_profiler import profile_artifact
+from perflib.profiling.findings import Circumstances, find_all
+from perflib.profiling.known_ceilings import ceilings_for, known_ceilings
 from perflib.results import (
     Baseline,
     Build,
     Ceilings,
     Comparison,
+    Findings,
+    MachineCeilings,
     ModelAlone,
     Prediction,
     Profile,
+    Roofline,
     Sensitivity,
     Validation,
 )
@@ -37,29 +40,58 @@ from perflib.validation.exemplars import read_csv
 from perflib.validation.predictions import Paired
 
 
-def measure_machine(session: Session) -> Ceilings:
-    """Measure what this machine can do at best, and keep the record."""
+def measure_machine(session: Session) -> tuple[MachineCeilings, Ceilings]:
+    """Keep what this machine can do at best, and return it for every number of threads and for the baseline's."""
     with host_lock():
-        ceilings = measure_ceilings()
+        known = known_ceilings(session.card, cache=project.ceilings_dir())
+    ceilings = ceilings_for(known.ceilings, session.baseline.spec.runtime.thread_count or session.card.thread_count)
+    session.keep(known, "machine")
     session.keep(ceilings, "machine")
-    return ceilings
+    return known, ceilings
 
 
-def profile_baseline(session: Session) -> Profile:
-    """Profile the baseline on one batch with the real distribution of lengths, and keep trace and record."""
-    traces = session.run.folder / "traces"
+def profile_baseline(session: Session, *, scenarios: Sequence[str]) -> tuple[Profile, ...]:
+    """Profile the baseline as each scenario asks it, and keep traces and records."""
+    asked = [one for one in SCENARIOS if one in scenarios]
+    return profile_scenarios(
+        session.run, session.baseline, "baseline", session.inputs, scenarios=asked or SCENARIOS, keep=session.keep
+    )
+
+
+def draw_baseline_rooflines(session: Session, profiles: Sequence[Profile], ceilings: Ceilings) -> tuple[Roofline, ...]:
+    """Put the baseline's products under the roof of the machine, and keep the records."""
+    return draw_rooflines(session.run, profiles, ceilings, keep=session.keep)
+
+
+def find_hypotheses(
+    session: Session,
+    profiles: Sequence[Profile],
+    rooflines: Sequence[Roofline],
+    ceilings: Ceilings,
+    baseline: Baseline,
+) -> Findings:
+    """Ask every rule what it makes of the baseline, and keep what was found before any experiment is run."""
+    raw = session.splits.test.inputs
     with host_lock():
-        profile = profile_artifact(session.baseline, session.inputs, name="baseline", folder=traces / "raw")
-    for file in profile.trace_files:
-        write_compatible_trace(traces / "raw" / file, traces / "tensorboard")
-    session.keep(profile, "baseline")
-    return profile
+        shares = encode_shares(session.workload, raw, session.inputs, profiles)
+    single = next((one for one in baseline.scenarios if one.scenario == "single"), None)
+    facts = Circumstances(
+        encode_share_ratio=shares,
+        load_sec=baseline.load_sec,
+        p50_sec=single.p50_sec if single else None,
+        thread_count=session.baseline.spec.runtime.thread_count,
+        lengths=tuple(int(length) for length in session.inputs.lengths()),
+    )
+    spec = session.baseline.spec
+    findings = find_all(profiles, rooflines, session.card, ceilings, spec, circumstances=facts, name="baseline")
+    session.keep(findings, "baseline")
+    return findings
 
 
 def describe_baseline(session: Session, *, scenarios: Sequence[str], lives_count: int) -> Baseline:
     """Time the baseline by itself in fresh processes, answer the test split, and keep the record."""
     with host_lock():
-        measured, peak_bytes = measure_alone(
+        alone = measure_alone(
             session.baseline, session.inputs, scenarios=get_scenarios(scenarios), lives_count=lives_count
         )
         start_sec = time.perf_counter()
@@ -78,9 +110,10 @@ def describe_baseline(session: Session, *, scenarios: Sequence[str], lives_count
         test_count=len(test),
         accuracy_ratio=quality.wilson_interval(right_count, len(test)),
         slices=quality.slice_results(paired, session.workload.slice_columns),
-        scenarios=measured,
+        scenarios=alone.scenarios,
         whole_split_sec=whole_split_sec,
-        peak_rss_bytes=peak_bytes,
+        peak_rss_bytes=alone.peak_rss_bytes,
+        load_sec=alone.load_sec,
         data_notes=session.splits.notes,
     )
     session.keep(baseline, "baseline")

@@ -26,7 +26,7 @@ MAX_DEPTH = 20
 MAX_FINALISTS_COUNT = 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 # Names under which a run keeps what is no candidate: an experiment of that name would overwrite it.
-_RESERVED = frozenset({"baseline", "machine", "ladder", "report"})
+_RESERVED = frozenset({"baseline", "machine", "ladder", "why", "breakeven", "report"})
 
 
 class TableParams(BaseModel):
@@ -50,6 +50,10 @@ class RunParams(BaseModel):
     # The experiment whose recipe is timed step by step, and those that a person would pick instead of it.
     ladder: str = ""
     rivals: list[str] = []
+    # Whose speed-up is taken apart by what was changed: the best candidate, every one that was built, or nobody.
+    explain: Literal["best", "all", "none"] = "none"
+    # The experiment that is held against the baseline over batch sizes and lengths.
+    breakeven: str = ""
     # Those that may be shipped from this run, named before it; all, where there are no more than five.
     finalists: list[str] = []
     scenarios: list[str] = ["single", "offline"]
@@ -78,8 +82,8 @@ class RunParams(BaseModel):
 
     @model_validator(mode="after")
     def _ladder_is_of_this_run(self) -> "RunParams":
-        for name in [*([self.ladder] if self.ladder else []), *self.rivals]:
-            if name not in self.experiments:
+        for name in (self.ladder, self.breakeven, *self.rivals):
+            if name and name not in self.experiments:
                 raise ParameterError(f"`{name}` is no experiment of this run; {did_you_mean(name, self.experiments)}")
         if self.rivals and not self.ladder:
             raise ParameterError("rivals are given, but no ladder; name the experiment that they are held against.")

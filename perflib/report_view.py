@@ -14,17 +14,22 @@ from IPython.display import HTML, Markdown, display
 from perflib import machine, plots, scraps, sentences, tables, units, verdict
 from perflib.artifact import SPEC_FILE, ArtifactSpec
 from perflib.benchmarking.summary import evidence_paths
+from perflib.profiling.outcomes import settle
 from perflib.results import (
     Baseline,
+    Breakeven,
     Build,
     Candidate,
     Ceilings,
     Comparison,
     EndToEnd,
+    FindingOutcome,
+    Findings,
     Gate,
     Ladder,
     ModelAlone,
     Prediction,
+    Roofline,
     RunSummary,
     Sensitivity,
     Validation,
@@ -113,23 +118,54 @@ class ReportView:
         )
 
     def ladder_section(self) -> None:
-        """Show which step of a recipe gave what, and what one would pick instead; nothing where none was asked."""
-        for name in self.run.names(Ladder):
+        """Show why finalists are faster, or not, step by step, and what one would pick instead of them."""
+        for name in (one.name for one in self.candidates if one.is_finalist):
             found = self.run.read(Ladder, name)
             if found is None or not found.totals:
                 continue
-            _html(f"<h2>Which step of {html.escape(name)} gave what</h2>")
-            show_figure(self.run, plots.plot_ladder(found), "report-ladder")
-            _say(sentences.ladder_sentence(found))
+            _html(f"<h2>Why {html.escape(name)} is as fast as it is</h2>")
+            show_figure(self.run, plots.plot_waterfall(found), f"report-why-{name}")
+            _say(sentences.waterfall_sentence(found))
             _say(
-                f"To doubt it is to measure it again: `perflib compare {self.run.run_id}:baseline "
-                f"{self.run.run_id}:{name} --scenario single offline`."
+                f"{sentences.consistency_sentence(found)} To doubt it is to measure it again: `perflib compare "
+                f"{self.run.run_id}:baseline {self.run.run_id}:{name} --scenario single offline`."
             )
             _html(tables.ladder_table(found))
             if found.rivals:
                 _html("<h3>Against what one would pick instead</h3>")
                 _html(tables.rivals_table(found))
                 _say(sentences.rivals_sentence(found))
+
+    def breakeven_section(self) -> None:
+        """Show for which calls a candidate is faster and for which slower; nothing where no map was asked for."""
+        for name in self.run.names(Breakeven):
+            found = self.run.read(Breakeven, name)
+            if found is not None and found.measured_at is not None:
+                _html(f"<h2>Where {html.escape(name)} breaks even</h2>")
+                show_figure(self.run, plots.plot_breakeven(found), f"report-breakeven-{name}")
+                _say(sentences.breakeven_sentence(found))
+
+    @functools.cached_property
+    def outcomes(self) -> tuple[FindingOutcome, ...]:
+        """What became of the baseline's findings; empty where it was not profiled."""
+        findings = self.run.read(Findings, "baseline")
+        if findings is None:
+            return ()
+        return settle(findings, {name: self._comparison(name) for name in self.run.names(Comparison)})
+
+    def findings_section(self) -> None:
+        """Show what the baseline's profile promised before any experiment, and what came true."""
+        findings = self.run.read(Findings, "baseline")
+        if findings is None or not findings.findings:
+            return
+        _html("<h2>What the profile promised, and what came true</h2>")
+        show_figure(self.run, plots.plot_findings(findings, self.outcomes), "report-findings")
+        _say(
+            "Open marks were written down before any experiment; filled ones were measured. A hypothesis is confirmed "
+            "when at least half of what it promised (on the log scale) is certain, refuted when that much is ruled out."
+        )
+        _say(sentences.outcomes_sentence(self.outcomes))
+        _html(tables.outcomes_table(self.outcomes))
 
     def reasons(self) -> None:
         """Show why each finalist got its verdict; of the others their own sections tell it."""
@@ -147,7 +183,16 @@ class ReportView:
         profile = self.run.profile()
         if profile is not None:
             _say(sentences.profile_sentence(profile))
+            _say(sentences.kinds_sentence(profile))
             show_figure(self.run, plots.plot_operators(profile, top_count=6), "report-operators")
+        rooflines = [
+            one for one in (self.run.read(Roofline, f"baseline-{word}") for word in ("single", "offline")) if one
+        ]
+        ceilings = self.run.read(Ceilings, "machine")
+        if rooflines and ceilings is not None:
+            show_figure(self.run, plots.plot_roofline(rooflines, ceilings), "report-roofline")
+            for roofline in rooflines:
+                _say(sentences.limit_sentence(roofline, ceilings))
 
     def candidate_sections(self) -> None:
         """Show every candidate: prediction, speed, answers, guardrails; the figures of those that may be shipped."""
@@ -206,6 +251,7 @@ class ReportView:
         _say(f"{sentences.comparison_sentence(comparison)} {sentences.quality_sentence(validation)}")
         if prediction is not None:
             _say(sentences.prediction_sentence(prediction, comparison))
+            _say(sentences.promise_sentence(prediction, comparison, self.outcomes))
         _html(tables.comparison_table(comparison, validation, build))
         if candidate.is_finalist:
             self._evidence(name, comparison, validation)

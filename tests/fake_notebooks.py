@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from perflib.benchmarking.lock import HELD
 from perflib.pipeline.execute import executed_path
-from perflib.pipeline.plan import PlannedStep
+from perflib.pipeline.plan import AFTERWARDS, PlannedStep
 from perflib.results import Failure
 from perflib.runs import Run
 
@@ -39,7 +39,7 @@ class FakeNotebooks:
         self.parameters[step.name] = step.parameters
         self.was_lock_held &= bool(os.environ.get(HELD))
         fate = self.becomes.get(step.name, "approved")
-        is_experiment = step.name not in ("baseline", "ladder", "report")
+        is_experiment = step.name not in ("baseline", *AFTERWARDS, "report")
         if is_experiment:
             run.write(synthetic_records.build(name=step.name), step.name)
         if callable(fate):

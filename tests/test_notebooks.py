@@ -19,8 +19,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "01_baseline": {**SMALL, "baseline_lives_count": 1},
     "02_experiment": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
     "02_ladder": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
+    "02_breakeven": {"workload": "reviews-tiny", "name": "openvino", "max_lives_count": 5, "units_per_life_count": 1},
+    "02_why": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
     "04_report": {},
     "learn/choosing_a_technique": {"calibration_counts": [1, 4]},
+    "learn/reading_a_profile": {"step_example_count": 32},
     "learn/how_sure_are_we": {"max_lives_count": 8, "path_count": 300, "rival_path_count": 60},
 }
 
@@ -46,7 +49,7 @@ def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_nbval_accepts_the_notebook(name: str, tmp_path: Path, smoke_run: Outcome) -> None:
     """No cell of a copy with smoke parameters fails."""
-    reads_a_run = name in ("04_report", "learn/choosing_a_technique")
+    reads_a_run = name in ("02_why", "04_report", "learn/choosing_a_technique")
     run_dir = smoke_run.run.folder if reads_a_run else tmp_path / "run"
     copy = tmp_path / f"{Path(name).name}.ipynb"
     papermill.execute_notebook(

@@ -56,6 +56,9 @@ BAD_RUNS = {
     "a finalist twice": (RUN + "experiments: [a, b]\nfinalists: [a, a]\n", "each once"),
     "a finalist of another run": (RUN + "experiments: [a]\nfinalists: [b]\n", "finalist `b` is no experiment"),
     "a ladder of another run": (RUN + "experiments: [a]\nladder: b\n", "`b` is no experiment of this run"),
+    "a map of another run": (RUN + "experiments: [a]\nbreakeven: b\n", "`b` is no experiment of this run"),
+    "an explanation of some": (RUN + "explain: some\n", "`explain`", "some"),
+    "an explanation of nothing": (RUN + "explain:\n", "`explain`", "None"),
     "rivals without a ladder": (RUN + "experiments: [a]\nrivals: [a]\n", "rivals are given, but no ladder"),
     "word for a list": (RUN + "experiments: int8\n", "`experiments`"),
     "null": (RUN + "seed:\n", "`seed`", "None"),
@@ -182,6 +185,8 @@ BAD_EXPERIMENTS = {
     "another name": (EXPERIMENT.replace("mine", "yours"), "says name: yours"),
     "a name that is no word": (EXPERIMENT.replace("mine", "../mine"), "no short word"),
     "a reserved name": (EXPERIMENT.replace("mine", "baseline"), "taken by the run itself"),
+    "the name of a later step": (EXPERIMENT.replace("mine", "why"), "taken by the run itself"),
+    "the name of another": (EXPERIMENT.replace("mine", "breakeven"), "taken by the run itself"),
     "unknown key": (EXPERIMENT + "becuse: x\n", "`becuse` is not a parameter", "did you mean `because`"),
     "unknown stage": (
         EXPERIMENT.replace("precision", "precison"),
@@ -232,6 +237,7 @@ def test_the_defaults_are_those_of_the_quickstart(path: Path) -> None:
     assert params.scenarios == ["single", "offline"]
     assert (params.max_lives_count, params.units_per_life_count, params.seed, params.device) == (6, 2, 0, "cpu")
     assert (params.guardrails, params.waivers) == ("guardrails.yaml", "waivers.yaml")
+    assert (params.ladder, params.explain, params.breakeven) == ("", "none", "")
 
 
 def test_a_table_workload_is_read(path: Path) -> None:

@@ -123,13 +123,14 @@ def test_what_this_machine_lacks_is_skipped_by_name_and_is_no_failure(
     begin: Callable[..., Outcome], params_file: Path
 ) -> None:
     """The others run, the ladder goes without it, and the sentence stands in the report's reasons."""
-    params_file.write_text(PARAMS + "ladder: bf16\nrivals: [int8, static-int8]\n")
+    params_file.write_text(PARAMS + "ladder: bf16\nrivals: [int8, static-int8]\nexplain: all\n")
     notebooks = FakeNotebooks()
     outcome = begin(notebooks, lacking={"int8": "it needs a compiler; install one."})
     skipped = next(one for one in outcome.summary.steps if one.name == "int8")
     judged = next(one for one in outcome.candidates if one.name == "int8")
 
-    assert notebooks.executed == ["baseline", "static-int8", "bf16", "ladder", "report"]
+    assert notebooks.executed == ["baseline", "static-int8", "bf16", "ladder", "why", "report"]
+    assert notebooks.parameters["why"]["candidates"] == ["static-int8", "bf16"]
     assert (skipped.status, skipped.reason) == ("skipped", "unavailable")
     assert (judged.verdict, judged.reasons) == ("failed", ("it needs a compiler; install one.",))
     assert outcome.summary.exit_code == 0
@@ -138,6 +139,7 @@ def test_what_this_machine_lacks_is_skipped_by_name_and_is_no_failure(
     del notebooks.executed[:]
     without = begin(notebooks, lacking={"bf16": "no.", "int8": "no."}, run_dir=outcome.run.folder, resume=True)
     assert "ladder" not in notebooks.executed
+    assert notebooks.parameters["why"]["candidates"] == ["static-int8"]
     assert [one.name for one in without.summary.steps if one.status == "skipped"] == ["int8", "bf16"]
 
 
@@ -487,7 +489,7 @@ def test_a_report_of_no_run_is_refused(params_file: Path, tmp_path: Path) -> Non
 
 RECORDS = {
     "ceilings-machine": Ceilings,
-    "profile-baseline": Profile,
+    "profile-baseline-offline": Profile,
     "baseline-baseline": Baseline,
     "prediction-int8": Prediction,
     "build-int8": Build,

@@ -1,5 +1,6 @@
 """The plan refuses what papermill would pass over, and its digests see every input."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from perflib.pipeline.plan import (
     check_notebooks,
     check_parameters,
     code_sha256,
+    executed_path,
     parameter_names,
     plan,
     plan_report,
@@ -60,6 +62,44 @@ def test_a_plan_is_baseline_experiments_report(own_project: Path) -> None:
     assert all(step.parameters["run_dir"] == "/somewhere/run" for step in steps)
     assert steps[1].parameters["because"] == "fewer bytes"
     assert steps[2].inputs_sha256 is None
+
+
+def test_what_explains_comes_before_the_report_with_the_fewest_lives(own_project: Path) -> None:
+    """Only the best is known later, so nobody is named; all are named one by one."""
+    best = planned(run={"explain": "best", "ladder": "int8", "max_lives_count": 9})
+    every = planned(run={"explain": "all"})
+
+    assert [step.name for step in best] == ["baseline", "int8", "ladder", "why", "report"]
+    assert best[3].notebook.name == "02_why.ipynb"
+    assert best[3].parameters["candidates"] == []
+    assert every[2].parameters["candidates"] == ["int8"]
+    assert (best[2].parameters["max_lives_count"], best[3].parameters["max_lives_count"]) == (9, 5)
+    assert best[3].parameters["units_per_life_count"] == 1
+    assert executed_path("why", Run(Path("run"))).name == "02_why.ipynb"
+
+
+@pytest.mark.parametrize("explain", ["best", "all"])
+def test_where_every_experiment_is_lacking_nothing_is_explained(own_project: Path, explain: str) -> None:
+    """No name would mean the best of none."""
+    assert [step.name for step in planned(run={"explain": explain, "experiments": []})] == [
+        *("baseline", "int8", "report")
+    ]
+
+
+def test_the_map_is_planned_after_the_waterfalls(own_project: Path) -> None:
+    """It has cells instead of scenarios, and is redone when its experiment is."""
+    names = ("run_dir", "workload", "seed", "device", "name", "max_lives_count", "units_per_life_count")
+    source = "".join(f"{name} = 0\n" for name in names)
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source}
+    (own_project / "notebooks" / "02_breakeven.ipynb").write_text(json.dumps({"cells": [cell]}))
+    given = {"run": {"explain": "best", "breakeven": "int8"}}
+    steps = planned(**given)
+    other = planned(**given, experiment={"because": "of something else"})
+
+    assert [step.name for step in steps] == ["baseline", "int8", "why", "breakeven", "report"]
+    assert steps[3].parameters["name"] == "int8"
+    assert set(steps[3].parameters) == set(names)
+    assert steps[3].inputs_sha256 != other[3].inputs_sha256
 
 
 def test_an_unknown_parameter_is_refused_with_a_suggestion() -> None:

@@ -294,9 +294,8 @@ def test_the_ceilings_say_what_lower_precision_can_give() -> None:
 
 
 def test_the_profile_is_told_by_its_largest_operators() -> None:
-    """And held against the ceiling: ideal time over seen time."""
+    """By own time, whatever their names hold."""
     assert sentences.profile_sentence(profile()) == "Most of the time goes to addmm 75 %, <gelu> 25 %."
-    assert "10 % of the ceiling is reached" in sentences.distance_sentence(profile(), ceilings())
 
 
 def test_padding_is_no_useful_work() -> None:

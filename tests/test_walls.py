@@ -12,7 +12,7 @@ PACKAGE = Path(perflib.__file__).parent
 
 # A room is a module or a package directly below perflib; it may import itself and the rooms written after it.
 _BASE = {"errors", "units", "records", "machine"}
-_GROUND = _BASE | {"plugins", "project", "progress", "encoded", "batching", "results"}
+_GROUND = _BASE | {"plugins", "project", "progress", "encoded", "batching", "nvtx", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
     *(
@@ -25,10 +25,15 @@ _ROOF = {
         "comparing",
         "validating",
         "calibrating",
+        "planted",
+        "explaining",
+        "viewers",
+        "diagnosing",
+        "outside",
         "finalists",
         "verdict",
     ),
-    *("report", "report_view", "pdf", "pipeline", "search", "ladder", "cli"),
+    *("report", "report_view", "pdf", "pipeline", "search", "ladder", "breakeven", "cli"),
 }
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -40,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress": _BASE,
     "encoded": _BASE | {"project", "progress"},
     "batching": set(),
+    "nvtx": set(),
     "results": _BASE | {"project", "progress", "encoded"},
     "artifact": _GROUND | {"engines"},
     "engines": _GROUND | {"artifact"},

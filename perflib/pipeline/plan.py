@@ -17,7 +17,14 @@ from perflib.errors import DataError, ParameterError, did_you_mean
 from perflib.params import ExperimentParams, RunParams
 from perflib.runs import Run
 
-BASELINE, EXPERIMENT, LADDER, REPORT = "01_baseline", "02_experiment", "02_ladder", "04_report"
+BASELINE, EXPERIMENT, REPORT = "01_baseline", "02_experiment", "04_report"
+LADDER, WHY, BREAKEVEN = "02_ladder", "02_why", "02_breakeven"
+# The steps between the experiments and the report, in their order, and their notebooks.
+AFTERWARDS = {"ladder": LADDER, "why": WHY, "breakeven": BREAKEVEN}
+# What one pairing costs at least: fewer lives have no interval. What decides nothing takes no more.
+_FEWEST = {"max_lives_count": 5, "units_per_life_count": 1}
+# Twenty cells share each life, and one that was disturbed once must not stay open for it.
+_MAP_EFFORT = {"max_lives_count": 8, "units_per_life_count": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +48,7 @@ def plan(
     versions: Mapping[str, str],
 ) -> list[PlannedStep]:
     """
-    List the steps of a run: baseline, every experiment, the ladder of one if asked for, report.
+    List the steps of a run: baseline, every experiment, what explains them if asked for, report.
 
     Args:
         params: The run.
@@ -63,10 +70,14 @@ def plan(
     counts = {"max_lives_count": params.max_lives_count, "units_per_life_count": params.units_per_life_count}
     for experiment in experiments:
         limits = {"guardrails": params.guardrails, "waivers": params.waivers}
-        given = {**common, **counts, **limits, **experiment.model_dump()}
+        # What is shown and never offered needs an interval, and no more.
+        effort = _FEWEST if params.finalists and experiment.name not in params.finalists else counts
+        given = {**common, **effort, **limits, **experiment.model_dump()}
         # What stands in the waivers is left out: a new one is no reason to time again, `perflib validate` applies it.
         steps.append(_step(EXPERIMENT, given, run, [*base, guardrails_sha256], name=experiment.name))
-    steps += _ladder(params, experiments, {**common, **counts}, run, [*base, [step.inputs_sha256 for step in steps]])
+    before = [*base, [step.inputs_sha256 for step in steps]]
+    for later in (_ladder, _why, _breakeven):
+        steps += later(params, experiments, {**common, **counts}, run, before)
     return [*steps, plan_report(run)]
 
 
@@ -84,6 +95,35 @@ def _ladder(
         _step(LADDER, {**given, "name": one.name, "recipe": one.recipe, "rivals": rivals}, run, base, name="ladder")
         for one in found
     ]
+
+
+def _why(
+    params: RunParams,
+    experiments: Sequence[ExperimentParams],
+    given: dict[str, Any],
+    run: Run,
+    base: Sequence[Any],
+) -> list[PlannedStep]:
+    """Plan the waterfalls; whose, where only the best is asked for, is known when the experiments are judged."""
+    candidates = [one.name for one in experiments if one.name in params.experiments]
+    if params.explain == "none" or not candidates:
+        return []
+    named = candidates if params.explain == "all" else []
+    return [_step(WHY, {**given, **_FEWEST, "candidates": named}, run, base, name="why")]
+
+
+def _breakeven(
+    params: RunParams,
+    experiments: Sequence[ExperimentParams],
+    given: dict[str, Any],
+    run: Run,
+    base: Sequence[Any],
+) -> list[PlannedStep]:
+    """Plan the map of one candidate, where one is asked for and its experiment is part of this run."""
+    # The map has scenarios of its own: its cells.
+    own = {key: value for key, value in given.items() if key != "scenarios"} | _MAP_EFFORT
+    found = [one.name for one in experiments if one.name == params.breakeven]
+    return [_step(BREAKEVEN, {**own, "name": name}, run, base, name="breakeven") for name in found]
 
 
 def plan_report(run: Run) -> PlannedStep:
@@ -165,7 +205,7 @@ def _assigns(line: ast.stmt) -> TypeGuard[ast.AnnAssign | ast.Assign]:
 
 def executed_path(step_name: str, run: Run) -> Path:
     """Return where the executed notebook of a step is kept."""
-    names = {"baseline": BASELINE, "ladder": LADDER, "report": REPORT}
+    names = {"baseline": BASELINE, **AFTERWARDS, "report": REPORT}
     return run.notebook(names.get(step_name, f"02_{step_name}"))
 
 

@@ -20,7 +20,15 @@ from perflib.guardrails import load_guardrails, load_waivers
 from perflib.params import ExperimentParams, RunParams, load_experiments, load_run
 from perflib.pipeline.book import Book
 from perflib.pipeline.execute import execute
-from perflib.pipeline.plan import PlannedStep, check_notebooks, code_sha256, executed_path, plan, report_inputs_sha256
+from perflib.pipeline.plan import (
+    AFTERWARDS,
+    PlannedStep,
+    check_notebooks,
+    code_sha256,
+    executed_path,
+    plan,
+    report_inputs_sha256,
+)
 from perflib.pipeline.recipes import check_recipes
 from perflib.pipeline.signals import ending_children, raising_signals
 from perflib.pipeline.watch import Watch
@@ -75,8 +83,8 @@ def run_params(
     _check_device(params)
     run = _open(path, run_dir, resume=resume)
     summary = _begin_summary(run, path, params, guardrails_sha256=guardrails_sha256)
-    watch = Watch(len(experiments) + 3, stream=stream)
-    book = Book(run, summary, order=["baseline", *named, "ladder", "report"])
+    watch = Watch(len(experiments) + 3 + _afterwards_count(params), stream=stream)
+    book = Book(run, summary, order=["baseline", *named, *AFTERWARDS, "report"])
     try:
         with raising_signals(), ending_children(), host_lock():
             book.save()
@@ -131,11 +139,19 @@ def _take(step: PlannedStep, book: Book, watch: Watch, *, cell_timeout_sec: int)
         watch.line(f"{step.name} failed ({failure.reason}): {failure.sentence}")
 
 
+def _afterwards_count(params: RunParams) -> int:
+    """Count the steps between experiments and report, for the bar; what this machine lacks is not known yet."""
+    asked = (params.ladder in params.experiments, params.explain != "none", params.breakeven in params.experiments)
+    return sum(asked)
+
+
 def _without(params: RunParams, lacking: Collection[str]) -> RunParams:
-    """Leave what this machine cannot do out of the ladder; its experiment is skipped by name."""
+    """Leave what this machine cannot do out of what explains others; its experiment is skipped by name."""
     return params.model_copy(
         update={
+            "experiments": [name for name in params.experiments if name not in lacking],
             "ladder": "" if params.ladder in lacking else params.ladder,
+            "breakeven": "" if params.breakeven in lacking else params.breakeven,
             "rivals": [name for name in params.rivals if name not in lacking],
         }
     )

@@ -7,33 +7,7 @@ from matplotlib.figure import Figure
 
 from perflib import units
 from perflib.plots.style import BASELINE, CANDIDATE, WIDTH_INCH, labelled
-from perflib.results import Baseline, Ceilings, Profile
-
-
-def plot_operators(profile: Profile, *, top_count: int = 10) -> tuple[Figure, Axes]:
-    """Draw the operators in which most of the time is spent, by their own time."""
-    rows = profile.operators[:top_count][::-1]
-    first = profile.operators[0]
-    fig, ax = plt.subplots(figsize=(WIDTH_INCH, 0.32 * len(rows) + 1.1))
-    shares = [100 * row.self_share_ratio for row in rows]
-    ax.barh([row.operator.removeprefix("aten::") for row in rows], shares, color=BASELINE)
-    for place, (row, share) in enumerate(zip(rows, shares, strict=True)):
-        ax.annotate(
-            f"{share:.1f} %  ({units.duration(row.self_sec / profile.active_step_count)})",
-            (share, place),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
-    ax.set(xlabel="Share of operator self time [%]", xlim=(0, 1.25 * max(shares)))
-    ax.grid(axis="x")
-    name = first.operator.removeprefix("aten::")
-    ax.set_title(f"{name} takes {100 * first.self_share_ratio:.0f} % of the time")
-    listed = ", ".join(
-        f"{row.operator.removeprefix('aten::')} {100 * row.self_share_ratio:.0f} %" for row in rows[::-1]
-    )
-    return labelled(fig, ax, f"Bars of operator self time: {listed}.")
+from perflib.results import Baseline, Ceilings
 
 
 def plot_latency(baseline: Baseline) -> tuple[Figure, Axes]:

@@ -12,14 +12,24 @@ from perflib.sentences.answers import (
     quality_sentence,
     slices_sentence,
 )
+from perflib.sentences.breakeven import breakeven_sentence
 from perflib.sentences.build import build_sentence
-from perflib.sentences.ladder import alone_sentence, end_to_end_sentence, ladder_sentence, rivals_sentence
-from perflib.sentences.model import (
-    MATRIX_OPERATORS,
-    baseline_sentence,
-    ceilings_sentence,
-    distance_sentence,
+from perflib.sentences.findings import findings_sentence, outcomes_sentence, promise_sentence
+from perflib.sentences.ladder import (
+    alone_sentence,
+    consistency_sentence,
+    end_to_end_sentence,
+    ladder_sentence,
+    rivals_sentence,
+    waterfall_sentence,
+)
+from perflib.sentences.model import baseline_sentence, ceilings_sentence, repeats_sentences
+from perflib.sentences.profile import (
+    kinds_sentence,
+    limit_sentence,
     matrix_sentence,
+    memory_sentence,
+    overhead_sentence,
     profile_sentence,
     reach_sentence,
 )
@@ -38,10 +48,10 @@ from perflib.sentences.techniques import (
 )
 
 __all__ = [
-    "MATRIX_OPERATORS",
     "alone_sentence",
     "baseline_sentence",
     "bounds_sentence",
+    "breakeven_sentence",
     "build_sentence",
     "calibration_sentence",
     "ceilings_sentence",
@@ -49,27 +59,36 @@ __all__ = [
     "churn_sentence",
     "comparison_sentence",
     "confidence_sentence",
-    "distance_sentence",
+    "consistency_sentence",
     "end_to_end_sentence",
     "family_sentence",
+    "findings_sentence",
     "guess_sentence",
+    "kinds_sentence",
     "ladder_sentence",
+    "limit_sentence",
     "matrix_sentence",
+    "memory_sentence",
     "noise_sentence",
     "notes_sentence",
+    "outcomes_sentence",
+    "overhead_sentence",
     "padding_sentence",
     "prediction_sentence",
     "probes_sentence",
     "profile_sentence",
+    "promise_sentence",
     "quality_sentence",
     "reach_sentence",
     "recipe_words",
+    "repeats_sentences",
     "rivals_sentence",
     "rules_sentence",
     "search_sentences",
     "slices_sentence",
     "speed_sentence",
     "trials_sentence",
+    "waterfall_sentence",
     "why_sentence",
     "work_sentence",
 ]

@@ -3,7 +3,7 @@
 import html
 
 from perflib import machine, units
-from perflib.results import Baseline, Ceilings, Profile, ScenarioMeasurement
+from perflib.results import Baseline, Ceilings, ScenarioMeasurement
 from perflib.tables.cells import throughput
 from perflib.tables.markup import table
 
@@ -35,22 +35,6 @@ def ceilings_table(ceilings: Ceilings) -> str:
     )
     rows = [(name, units.rate(rate, unit)) for name, rate, unit in rates]
     return table(f"The best that {ceilings.thread_count} threads did, of several tries.", ("", "at most"), rows)
-
-
-def operators_table(profile: Profile, *, top_count: int = 8) -> str:
-    """Return the operators with most time of their own."""
-    steps = profile.active_step_count
-    rows = [
-        (
-            f"<code>{html.escape(row.operator)}</code>",
-            f"{row.call_count / steps:,.0f}",
-            units.duration(row.self_sec / steps),
-            units.percent(row.self_share_ratio),
-        )
-        for row in profile.operators[:top_count]
-    ]
-    caption = f"Operators by their own time, per batch of {profile.batch_example_count} ({steps} batches)."
-    return table(caption, ("operator", "calls", "self time", "share"), rows)
 
 
 def baseline_table(baseline: Baseline) -> str:
