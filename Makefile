@@ -52,7 +52,7 @@ test-gates: env ## show the gates fourteen bad models and twenty copies of the b
 notebooks: env ## run the smoke pipeline and nbval over the notebooks
 	$(BIN)/python -m pytest -m notebooks
 
-smoke: env ## run the whole way on a tiny model, in under a minute
+smoke: env ## run the whole way on a tiny model, in about a minute
 	$(BIN)/perflib run params/smoke.yaml; code=$$?; test $$code -eq 0 -o $$code -eq 5
 
 report: env ## write the newest run's report again, also as PDF

@@ -303,3 +303,25 @@ def test_a_validation_is_asked_for_as_it_is_written(
     assert out.splitlines()[1:] == ["INCONCLUSIVE A2: the INCONCLUSIVE sentence"]
     leave(capsys, "validate", "RUN:int8")
     assert asked == {"word": "RUN:int8", "guardrails_file": None, "profile": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("explain", "nowhere:int8"), "there is no run nowhere"),
+        (("explain", "int8"), "is no artifact's folder"),
+        (("profile", "nowhere:int8"), "there is no run nowhere"),
+        (("show", "trace", "nowhere"), "nowhere"),
+        (("show", "pictures"), "invalid choice"),
+    ],
+)
+@pytest.mark.usefixtures("own_folders")
+def test_what_is_not_there_cannot_be_profiled_explained_or_shown(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    """One sentence, exit code 1, no traceback."""
+    code, _, error = leave(capsys, *arguments)
+
+    assert code == 1
+    assert_one_sentence(error)
+    assert sentence in error

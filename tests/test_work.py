@@ -85,6 +85,7 @@ def test_the_precision_of_a_product_is_that_of_its_lowest_factor() -> None:
     assert precision_of('["signed char", "float", "float"]') == "int8"
     assert precision_of('["float", "Scalar"]') == "fp32"
     assert precision_of('["long int", "c10::Half"]') == "fp16"
+    assert precision_of('["double", "Scalar"]') == "fp64"
     assert precision_of('["Scalar", null]') == ""
 
 

@@ -17,7 +17,8 @@ _WIDTH_BYTES = {
     **dict.fromkeys(("double", "long", "long int", "int64"), 8),
 }
 _PRECISIONS = {
-    **dict.fromkeys(("float", "float32", "double"), "fp32"),
+    **dict.fromkeys(("double", "float64"), "fp64"),
+    **dict.fromkeys(("float", "float32"), "fp32"),
     **dict.fromkeys(("c10::BFloat16", "bfloat16"), "bf16"),
     **dict.fromkeys(("c10::Half", "half"), "fp16"),
     **dict.fromkeys(("signed char", "unsigned char", "char", "int8", "uint8"), "int8"),
@@ -92,7 +93,7 @@ def precision_of(types: str) -> str:
         ('bf16', '')
     """
     found = [_PRECISIONS[name] for name in _names(types) if name in _PRECISIONS][:2]
-    return min(found, key=["int8", "bf16", "fp16", "fp32"].index) if found else ""
+    return min(found, key=["int8", "bf16", "fp16", "fp32", "fp64"].index) if found else ""
 
 
 def _sizes(shapes: str) -> list[list[int]]:
