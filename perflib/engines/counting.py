@@ -25,6 +25,8 @@ _MODULES = {
     "openvino": "perflib.engines.openvino_counters",
     "onnxruntime": "perflib.engines.onnx_counters",
 }
+# What we call a subgraph that OpenVINO compiled itself, if it attends; it has no name of its own.
+ATTENTION_SUBGRAPH = "Subgraph of attention"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +34,17 @@ class KernelCall:
     """
     One kernel in one call.
 
-    ``precision`` is that of its arithmetic, empty for what has none. ``input_sizes`` are those that the engine tells
-    (packed weights may be missing), ``output_sizes`` those of its first result.
+    ``precision`` is that of its arithmetic, empty for what has none. ``input_sizes`` are those of its inputs, without
+    scalars and without inputs that are left out; ``output_sizes`` those of its first result. ``moved_bytes`` are its
+    inputs and results, once. ``has_weights`` says whether an input is stored in the model.
     """
 
     operator: str
     precision: str
     input_sizes: tuple[tuple[int, ...], ...]
     output_sizes: tuple[int, ...]
+    moved_bytes: int
+    has_weights: bool
     self_sec: float
 
 

@@ -5,6 +5,7 @@ The profiler writes every run of the session's life into one file, so the runs b
 """
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,18 @@ from numpy.typing import NDArray
 
 from perflib.artifact import ArtifactSpec
 from perflib.engines.counting import KernelCall
-from perflib.engines.onnx_engine import INT8_PRODUCTS, MODEL_FILE, load_model
+from perflib.engines.onnx_engine import FP32_PRODUCTS, INT8_PRODUCTS, MODEL_FILE, load_model
 from perflib.errors import DataError
 
 _SEC_PER_US = 1e-6
 _PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8", "uint8": "int8"}
+_WIDTHS_BYTES = {"double": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "bool": 1}
+_PRODUCTS = (INT8_PRODUCTS | FP32_PRODUCTS) - {"Conv", "FusedConv", "QLinearConv", "ConvInteger"}
+# Attention projects to queries, keys and values at once, and its mask has two axes as a weight has.
+_PROJECTION_COUNTS = {"Attention": 3, "QAttention": 3}
+_INDEX_TYPES = frozenset({"int32", "int64", "bool"})
+# The name of a type, and sizes.
+_Typed = tuple[str, tuple[int, ...]]
 
 
 def open_counted(folder: Path, spec: ArtifactSpec) -> "CountedOnnx":
@@ -85,16 +93,37 @@ def _kernel_call(event: Mapping[str, Any]) -> KernelCall:
     operator = str(told["op_name"])
     inputs, outputs = _typed(told.get("input_type_shape", [])), _typed(told.get("output_type_shape", []))
     first = _PRECISIONS.get(inputs[0][0], "") if inputs else ""
+    # A kernel that quantizes what it is given is fed with fp32 and multiplies in int8.
+    precision = "int8" if operator in INT8_PRODUCTS else first
+    packed = _packed_weight(operator, inputs, outputs)
+    # Scalars are no factors, and an input that is left out has no numbers.
+    sizes = [size for _, size in inputs if size and 0 not in size]
+    told_bytes = sum(math.prod(size) * _WIDTHS_BYTES.get(name, 4) for name, size in (*inputs, *outputs))
+    packed_bytes = math.prod(packed) * (1 if precision == "int8" else 4) if packed else 0
     return KernelCall(
         operator=operator,
-        # A kernel that quantizes what it is given is fed with fp32 and multiplies in int8.
-        precision="int8" if operator in INT8_PRODUCTS else first,
-        input_sizes=tuple(sizes for _, sizes in inputs),
+        precision=precision,
+        input_sizes=tuple(sizes[:1] + ([packed] if packed else []) + sizes[1:]),
         output_sizes=outputs[0][1] if outputs else (),
+        moved_bytes=told_bytes + packed_bytes,
+        has_weights=bool(packed) or int(told.get("parameter_size", 0)) > 0,
         self_sec=event["dur"] * _SEC_PER_US,
     )
 
 
-def _typed(described: Sequence[Mapping[str, Sequence[int]]]) -> list[tuple[str, tuple[int, ...]]]:
+def _packed_weight(operator: str, inputs: Sequence[_Typed], outputs: Sequence[_Typed]) -> tuple[int, ...]:
+    """
+    Return the sizes of a weight that the engine has packed away and does not tell; empty where it tells them.
+
+    A product of rows of k numbers into rows of n numbers has a weight of k × n; of a convolution nobody can say.
+    """
+    if operator not in _PRODUCTS or not inputs or not outputs or not inputs[0][1] or not outputs[0][1]:
+        return ()
+    if any(len(size) > 1 and name not in _INDEX_TYPES for name, size in inputs[1:]):
+        return ()
+    return inputs[0][1][-1], _PROJECTION_COUNTS.get(operator, 1) * outputs[0][1][-1]
+
+
+def _typed(described: Sequence[Mapping[str, Sequence[int]]]) -> list[_Typed]:
     """Read ``[{"float": [4, 20]}, …]``."""
     return [(name, tuple(sizes)) for one in described for name, sizes in one.items()]

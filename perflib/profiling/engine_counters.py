@@ -1,9 +1,10 @@
 """
 Profiles of engines that PyTorch's profiler cannot see, from their own counters.
 
-An engine counts kernels and nothing between them: what our clock saw beyond them is unattributed, and there are no
-modules, no memory and no trace. FLOPs and bytes follow from the sizes that the engine tells; where it has packed the
-weights away, their bytes are missing.
+An engine counts kernels and shows no gaps between them: what our clock saw beyond them is unattributed, never idle, and
+there are no modules, no memory and no trace. Kernels of one call run one after the other; should they add up to more
+than the clock saw, the shares are of their sum. FLOPs and bytes follow from the sizes that the engine tells; where it
+does not tell them, as for convolutions whose weights ONNX Runtime has packed away, a product has 0 FLOPs.
 """
 
 import json
@@ -14,13 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from perflib import machine
 from perflib.artifact import Artifact
-from perflib.engines.counting import Counted, KernelCall, find_counted
+from perflib.engines.counting import ATTENTION_SUBGRAPH, Counted, KernelCall, find_counted
 from perflib.errors import MeasurementError, ParameterError
 from perflib.profiling.digest import kind_times
 from perflib.profiling.sampling import ProfiledStep
 from perflib.results import OperatorTime, Profile, ShapeTime
 
-_WIDTH_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+_MATRIX_PRODUCTS = frozenset({"MatMul", "FusedMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QLinearMatMul"})
+_CONVOLUTIONS = frozenset({"Convolution", "GroupConvolution", "Conv", "FusedConv", "QLinearConv", "ConvInteger"})
 # Layer types of OpenVINO and operators of ONNX Runtime; a name that both have is the same work.
 _KINDS = {
     **dict.fromkeys(("FullyConnected", "FullyConnectedQuantizedLegacy", "Convolution", "GroupConvolution"), "matrix"),
@@ -28,7 +30,7 @@ _KINDS = {
     **dict.fromkeys(("DynamicQuantizeMatMul", "FusedMatMul", "Gemm", "FusedGemm", "QGemm", "QLinearConv"), "matrix"),
     **dict.fromkeys(("MatMul", "Conv", "FusedConv", "ConvInteger", "MatMulNBits"), "matrix"),
     **dict.fromkeys(("Attention", "QAttention", "MultiHeadAttention", "ScaledDotProductAttention", "MHA"), "attention"),
-    **dict.fromkeys(("ScaledDotProductAttentionWithKVCache", "SDPA"), "attention"),
+    **dict.fromkeys(("ScaledDotProductAttentionWithKVCache", "SDPA", ATTENTION_SUBGRAPH), "attention"),
     **dict.fromkeys(("MVN", "LayerNormalization", "SkipLayerNormalization", "RMSNorm", "NormalizeL2"), "normalisation"),
     **dict.fromkeys(("BatchNormalization", "EmbedLayerNormalization"), "normalisation"),
     **dict.fromkeys(
@@ -41,11 +43,11 @@ _KINDS = {
     **dict.fromkeys(
         ("ReduceSum", "ReduceMean", "ReduceMax", "Reduce", "Softmax", "MaxPool", "AveragePool"), "reduction"
     ),
-    **dict.fromkeys(("GlobalAveragePool", "SoftMax", "Pooling"), "reduction"),
+    **dict.fromkeys(("GlobalAveragePool", "SoftMax", "Pooling", "NhwcMaxPool"), "reduction"),
     **dict.fromkeys(("Gather", "GatherND", "Embedding", "EmbeddingBag"), "embedding"),
     **dict.fromkeys(("Reorder", "Transpose", "Convert", "Concat", "Concatenation", "Reshape", "Slice"), "memory"),
     **dict.fromkeys(("StridedSlice", "Split", "Cast", "Unsqueeze", "Squeeze", "Expand", "Broadcast", "Tile"), "memory"),
-    **dict.fromkeys(("Pad", "ReorderInput", "ReorderOutput", "Range", "Input", "Output"), "memory"),
+    **dict.fromkeys(("Pad", "ReorderInput", "ReorderOutput", "Range", "Input", "Output", "Flatten"), "memory"),
     **dict.fromkeys(("FakeQuantize", "Quantize", "QuantizeLinear", "DequantizeLinear"), "quantization"),
     **dict.fromkeys(("DynamicQuantizeLinear",), "quantization"),
     **dict.fromkeys(("ShapeOf", "Shape", "ConstantOfShape"), "framework"),
@@ -131,16 +133,12 @@ def profile_engine(
 
 
 def kernel_kind(kernel: KernelCall) -> str:
-    """
-    Return the kind of a kernel, one of `perflib.results.KINDS`.
-
-    A product of two activations per head is attention, and so is OpenVINO's subgraph of two such products.
-    """
-    is_per_head = [len(sizes) == 4 for sizes in kernel.input_sizes].count(True)
-    if kernel.operator == "MatMul" and is_per_head == 2:
+    """Return the kind of a kernel, one of `perflib.results.KINDS`; a product of two activations is attention."""
+    if kernel.operator in _MATRIX_PRODUCTS and not kernel.has_weights and not _is_matrix(kernel.input_sizes[1:2]):
         return "attention"
-    if kernel.operator == "Subgraph" and is_per_head >= 3:
-        return "attention"
+    if kernel.operator == "Gather" and not _is_matrix(kernel.input_sizes[:1]):
+        # What picks sides out of a shape is no table.
+        return "memory"
     return _KINDS.get(kernel.operator, "other")
 
 
@@ -149,38 +147,25 @@ def flop_count(kernel: KernelCall) -> int:
     Return multiplications and additions of a product, from its sizes; 0 where they do not tell.
 
     Example:
-        >>> flop_count(KernelCall("FullyConnected", "fp32", ((2, 3), (4, 3)), (2, 4), 1.0))
+        >>> flop_count(KernelCall("FullyConnected", "fp32", ((2, 3), (4, 3)), (2, 4), 104, True, 1.0))
         48
     """
     kind, inputs, output = kernel_kind(kernel), kernel.input_sizes, kernel.output_sizes
-    if kind not in ("matrix", "attention") or not inputs or not inputs[0] or not output:
+    if kind not in ("matrix", "attention") or not inputs or not output:
         return 0
     first = inputs[0]
-    if kernel.operator in ("Convolution", "GroupConvolution", "Conv", "FusedConv", "QLinearConv", "ConvInteger"):
+    if kernel.operator in _CONVOLUTIONS:
         weights = [sizes for sizes in inputs[1:] if len(sizes) >= len(first)]
         # A grouped weight has an axis more; the channels of one group and the kernel's sides are its last axes.
         return 2 * math.prod(output) * math.prod(weights[0][1 - len(first) :]) if weights else 0
-    if kernel.operator == "Subgraph":
-        # Heads stand third in the queries; keys are as many as there are queries.
-        return 4 * math.prod(output) * first[1]
     if kernel.operator in ("Attention", "QAttention"):
         # One kernel projects to queries, keys and values, and attends.
         tokens_count, width = math.prod(first[:-1]), output[-1]
         return 2 * tokens_count * first[-1] * 3 * width + 4 * tokens_count * first[-2] * width
+    if kind == "attention" and kernel.operator not in _MATRIX_PRODUCTS:
+        # Queries times keys, and their weights times values.
+        return 4 * math.prod(output) * _key_count(kernel)
     return 2 * math.prod(output) * first[-1]
-
-
-def moved_bytes(kernel: KernelCall) -> int:
-    """
-    Return the bytes of a kernel's inputs and output, every number as wide as its precision.
-
-    Example:
-        >>> moved_bytes(KernelCall("FullyConnected", "int8", ((2, 3), (4, 3)), (2, 4), 1.0))
-        26
-    """
-    numbers = sum(math.prod(sizes) for sizes in kernel.input_sizes if sizes)
-    numbers += math.prod(kernel.output_sizes) if kernel.output_sizes else 0
-    return numbers * _WIDTH_BYTES.get(kernel.precision, 4)
 
 
 def operator_times(kernels: Iterable[KernelCall]) -> tuple[OperatorTime, ...]:
@@ -198,7 +183,7 @@ def operator_times(kernels: Iterable[KernelCall]) -> tuple[OperatorTime, ...]:
             total_sec=_sec(group),
             self_share_ratio=_sec(group) / all_sec if all_sec > 0 else 0.0,
             flop_count=sum(flop_count(one) for one in group),
-            moved_bytes=sum(moved_bytes(one) for one in group),
+            moved_bytes=sum(one.moved_bytes for one in group),
         )
         for (operator, kind), group in groups.items()
     ]
@@ -209,7 +194,9 @@ def shape_times(kernels: Iterable[KernelCall]) -> tuple[ShapeTime, ...]:
     """Sum kernels up by operator, sizes and precision, by falling time."""
     groups: dict[tuple[str, str, str, str], list[KernelCall]] = defaultdict(list)
     for kernel in kernels:
-        shapes = json.dumps([list(sizes) for sizes in kernel.input_sizes])
+        # Of a product the two factors: a bias or scales behind them say nothing more.
+        told = kernel.input_sizes[: 2 if flop_count(kernel) else None]
+        shapes = json.dumps([list(sizes) for sizes in told])
         groups[kernel.operator, kernel_kind(kernel), shapes, kernel.precision].append(kernel)
     rows = [
         ShapeTime(
@@ -220,7 +207,7 @@ def shape_times(kernels: Iterable[KernelCall]) -> tuple[ShapeTime, ...]:
             call_count=len(group),
             self_sec=_sec(group),
             flop_count=sum(flop_count(one) for one in group),
-            moved_bytes=sum(moved_bytes(one) for one in group),
+            moved_bytes=sum(one.moved_bytes for one in group),
         )
         for (operator, kind, shapes, precision), group in groups.items()
         if kind != "framework"
@@ -238,3 +225,17 @@ def _repeat(call: Callable[..., object], step: ProfiledStep, count: int, clock: 
 
 def _sec(group: Sequence[KernelCall]) -> float:
     return sum(one.self_sec for one in group)
+
+
+def _is_matrix(sizes: Sequence[tuple[int, ...]]) -> bool:
+    return [len(size) for size in sizes] == [2]
+
+
+def _key_count(kernel: KernelCall) -> int:
+    """Return how many keys every query meets; 0 where nobody can say."""
+    if kernel.operator != ATTENTION_SUBGRAPH:
+        keys = kernel.input_sizes[1] if len(kernel.input_sizes) > 1 else ()
+        return keys[-2] if len(keys) > 2 else 0
+    # A subgraph takes keys in any order of axes, but its mask, the smallest of its inputs, ends in keys.
+    per_head = [sizes for sizes in kernel.input_sizes if len(sizes) == 4]
+    return min(per_head, key=math.prod)[-1] if len(per_head) > 3 else 0

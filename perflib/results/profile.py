@@ -34,7 +34,11 @@ class OperatorTime:
 
 @dataclasses.dataclass(frozen=True)
 class ShapeTime:
-    """All calls of one operator with the same shapes and the same precision of its products."""
+    """
+    All calls of one operator with the same shapes and the same precision of its products.
+
+    The counters of an engine may give one time for a kernel at all lengths; it is then shared out over them.
+    """
 
     operator: str
     kind: str
