@@ -118,8 +118,9 @@ def _shapes(sec: Mapping[str, float], product_precision: str) -> list[ShapeTime]
     for operator, kind, share, call_count, sizes in _CALLS:
         if sec.get(kind, 0.0) <= 0:
             continue
-        has_product = kind in ("matrix", "attention")
-        precision = product_precision if has_product else "fp32"
+        # Attention has no int8 form.
+        is_lowered = kind == "matrix" or (kind == "attention" and product_precision != "int8")
+        precision = product_precision if is_lowered else "fp32"
         rows.append(
             ShapeTime(
                 operator=operator,

@@ -11,6 +11,7 @@ from perflib import units
 from perflib.plots.style import BASELINE, CANDIDATE, INK, WIDTH_INCH, empty_figure, labelled, shortened, wrapped
 from perflib.results import KINDS, Profile
 from perflib.results.modules import grouped_modules
+from perflib.sentences.profile import KIND_WORDS
 
 # Families share a hue of the palette of Okabe and Ito: products blue, work on each number green, memory yellow and
 # orange; what is no work is grey. Neighbours differ in lightness, so the order tells them apart without hue.
@@ -35,8 +36,10 @@ _PER_TOKEN = frozenset(
     ("matrix", "attention", "normalisation", "elementwise", "reduction", "embedding", "memory", "quantization", "fused")
 )
 # A narrower part of a bar has no room for its share.
-_LEAST_LABEL_RATIO = 0.05
+_LEAST_LABEL_RATIO = 0.07
 _BAR_INCH = 0.32
+# Long names beside the bars leave a title little room.
+_TITLE_CHARACTERS = 30
 
 
 def plot_operators(profile: Profile, *, top_count: int = 10) -> tuple[Figure, Axes]:
@@ -48,7 +51,7 @@ def plot_operators(profile: Profile, *, top_count: int = 10) -> tuple[Figure, Ax
     shares = [row.self_share_ratio for row in rows]
     words = [_share_words(row.self_share_ratio, row.self_sec, profile) for row in rows]
     fig, ax = _bars(names, shares, words, xlabel="Share of operator self time [%]")
-    ax.set_title(wrapped(f"{names[0]} takes {units.percent(shares[0], 0)} of the time"))
+    ax.set_title(_most_words(names, shares))
     return labelled(fig, ax, f"Bars of operator self time: {_listed(names, shares)}.")
 
 
@@ -61,7 +64,7 @@ def plot_modules(profile: Profile, *, top_count: int = 10) -> tuple[Figure, Axes
     shares = [row.self_sec / profile.wall_sec for row in rows]
     words = [_share_words(share, row.self_sec, profile) for share, row in zip(shares, rows, strict=True)]
     fig, ax = _bars(names, shares, words, xlabel="Share of the wall time, without children [%]")
-    ax.set_title(wrapped(f"{names[0]} takes {units.percent(shares[0], 0)} of the time"))
+    ax.set_title(_most_words(names, shares))
     return labelled(fig, ax, f"Bars of the own time of modules: {_listed(names, shares)}.")
 
 
@@ -77,7 +80,7 @@ def plot_kinds(profiles: Sequence[Profile]) -> tuple[Figure, Axes]:
     fig, ax = plt.subplots(figsize=(WIDTH_INCH, 0.5 * len(profiles) + 1.9))
     for place, profile in enumerate(profiles):
         _stack(ax, place, profile, longest_ms)
-    ax.set_yticks(range(len(profiles)), [shortened(f"{one.name}, {one.scenario}", 28) for one in profiles])
+    ax.set_yticks(range(len(profiles)), [_whose(one) for one in profiles])
     ax.invert_yaxis()
     ax.set(xlabel="Wall time of a step, under the profiler [ms]", xlim=(0, 1.14 * longest_ms))
     ax.grid(axis="x")
@@ -88,7 +91,8 @@ def plot_kinds(profiles: Sequence[Profile]) -> tuple[Figure, Axes]:
     fig.legend(handles=handles, loc="outside lower center", ncol=4, frameon=False, fontsize=8)
     first = profiles[0]
     top = max(first.kinds, key=lambda one: one.share_ratio)
-    ax.set_title(wrapped(f"{units.percent(top.share_ratio, 0)} of {shortened(first.name)} is {top.kind}"))
+    share = units.percent(top.share_ratio, 0)
+    ax.set_title(wrapped(f"{share} of the time of {shortened(first.name)}: {KIND_WORDS[top.kind]}"))
     told = " ".join(
         f"{one.name}, {one.scenario}, {units.three_digits(_step_ms(one))} ms: "
         + ", ".join(f"{kind.kind} {units.percent(kind.share_ratio, 0)}" for kind in one.kinds)
@@ -137,7 +141,7 @@ def _bars(names: Sequence[str], shares: Sequence[float], words: Sequence[str], *
     ax.set_yticks(range(len(names)), [shortened(name, 40) for name in names])
     ax.bar_label(bars, words, padding=4, fontsize=8)
     ax.invert_yaxis()
-    ax.set(xlabel=xlabel, xlim=(0, 135 * max(*shares, 1e-6)))
+    ax.set(xlabel=xlabel, xlim=(0, 145 * max(*shares, 1e-6)))
     ax.grid(axis="x")
     return fig, ax
 
@@ -161,13 +165,14 @@ def _stack(ax: Axes, place: int, profile: Profile, longest_ms: float) -> None:
             )
         if wide_ms > _LEAST_LABEL_RATIO * longest_ms:
             ax.text(
-                end_ms + (wide_ms - padded_ms) / 2,
+                end_ms + wide_ms / 2,
                 place,
                 f"{100 * one.share_ratio:.0f} %",
                 ha="center",
                 va="center",
                 fontsize=8,
                 color="white" if one.kind in _DARK else INK,
+                bbox={"facecolor": KIND_COLOURS[one.kind], "edgecolor": "none", "pad": 1},
             )
         end_ms += wide_ms
     ax.annotate(
@@ -180,12 +185,23 @@ def _stack(ax: Axes, place: int, profile: Profile, longest_ms: float) -> None:
     )
 
 
+def _whose(profile: Profile) -> str:
+    """Name a profile and its scenario, which may stand in the name already."""
+    has_scenario = profile.name.endswith(profile.scenario)
+    return shortened(profile.name if has_scenario else f"{profile.name}, {profile.scenario}", 28)
+
+
 def _step_ms(profile: Profile) -> float:
     return 1e3 * sum(one.self_sec for one in profile.kinds) / profile.active_step_count
 
 
 def _share_words(share: float, self_sec: float, profile: Profile) -> str:
     return f"{units.percent(share)}  ({units.duration(self_sec / profile.active_step_count)})"
+
+
+def _most_words(names: Sequence[str], shares: Sequence[float]) -> str:
+    name = shortened(names[0], _TITLE_CHARACTERS)
+    return wrapped(f"{name} takes {units.percent(shares[0], 0)} of the time", _TITLE_CHARACTERS)
 
 
 def _listed(names: Sequence[str], shares: Sequence[float]) -> str:

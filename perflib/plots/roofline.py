@@ -35,6 +35,8 @@ _LEAST_AREA = 14.0
 # A margin line every so many inches keeps 8-point words apart.
 _LINE_INCH = 0.17
 _LABEL_COUNT = 5
+# What takes less of a step is of no importance, and would stretch the axes.
+_LEAST_SHARE_RATIO = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +54,13 @@ def plot_roofline(rooflines: Sequence[Roofline], ceilings: Ceilings, *, point_co
     Draw the products of one or several recipes under the roofs of the machine.
 
     Both axes are logarithmic. A bubble's area is the share of the step; an arrow leads from a product of the first
-    recipe to the same one of every other, so that one sees it walk.
+    recipe to the same one of every other in the same scenario, so that one sees it walk.
 
     Args:
         rooflines: The baseline's first.
         ceilings: Of as many threads.
-        point_count: The points of each that took most time; those without known bytes have no place.
+        point_count: The points of each that took most time, without those below a hundredth of the step; a product
+            whose bytes are not known has no place.
     """
     bubbles = [_bubbles(one, point_count) for one in rooflines]
     if not any(bubbles):
@@ -65,7 +68,9 @@ def plot_roofline(rooflines: Sequence[Roofline], ceilings: Ceilings, *, point_co
     fig, ax = plt.subplots(figsize=(WIDTH_INCH * 1.25, 4.6))
     _set_scales(ax, [one for group in bubbles for one in group], ceilings)
     roofs = list(_draw_roofs(ax, ceilings))
-    for place, (roofline, group) in enumerate(zip(rooflines, bubbles, strict=True)):
+    starts = _starts(rooflines)
+    has_scenarios = len({one.scenario for one in rooflines}) > 1
+    for place, (roofline, group, start) in enumerate(zip(rooflines, bubbles, starts, strict=True)):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
         ax.scatter(
             [one.x for one in group],
@@ -78,10 +83,12 @@ def plot_roofline(rooflines: Sequence[Roofline], ceilings: Ceilings, *, point_co
             linewidths=0.8,
             zorder=3,
         )
-        ax.plot([], [], marker, color=colour, ms=7, label=shortened(roofline.name, 30))
-        if place:
-            _draw_walk(ax, bubbles[0], group, colour)
-    _write_margin(ax, roofs, _labels(bubbles))
+        is_told = not has_scenarios or roofline.name.endswith(roofline.scenario)
+        name = shortened(roofline.name, 30) + ("" if is_told else f", {roofline.scenario}")
+        ax.plot([], [], marker, color=colour, ms=7, label=name)
+        if start is not None:
+            _draw_walk(ax, bubbles[start], group, colour)
+    _write_margin(ax, roofs, _labels(bubbles, starts))
     ax.legend(loc="upper left", frameon=False, fontsize=8, title="Area: share of the step", title_fontsize=8)
     first = rooflines[0]
     share = units.percent(first.floor_sec / first.step_sec, 0)
@@ -92,18 +99,28 @@ def plot_roofline(rooflines: Sequence[Roofline], ceilings: Ceilings, *, point_co
 
 
 def _bubbles(roofline: Roofline, count: int) -> list[_Bubble]:
-    points = [point for point in roofline.points if point.moved_bytes > 0][:count]
+    if not roofline.points:
+        return []
     # Points are sums over all steps, the floor is of one; their quotient is the number of steps.
-    steps = sum(point.attainable_sec for point in roofline.points) / roofline.floor_sec if points else 1.0
-    return [
+    steps = sum(point.attainable_sec for point in roofline.points) / roofline.floor_sec
+    found = [
         _Bubble(
             point,
             point.intensity_flop_per_byte,
             point.achieved_flop_per_sec,
             point.self_sec / steps / roofline.step_sec,
         )
-        for point in points
+        for point in roofline.points[:count]
+        if point.moved_bytes > 0
     ]
+    return [one for place, one in enumerate(found) if not place or one.share_ratio >= _LEAST_SHARE_RATIO]
+
+
+def _starts(rooflines: Sequence[Roofline]) -> list[int | None]:
+    """Return for each the first one of its scenario, from which its points have walked; None where it is the first."""
+    firsts: dict[str, int] = {}
+    found = [firsts.setdefault(one.scenario, place) for place, one in enumerate(rooflines)]
+    return [None if start == place else start for place, start in enumerate(found)]
 
 
 def _set_scales(ax: Axes, bubbles: Sequence[_Bubble], ceilings: Ceilings) -> None:
@@ -140,18 +157,9 @@ def _draw_roofs(ax: Axes, ceilings: Ceilings) -> Iterator[tuple[float, str, str]
     bandwidth = ceilings.copy_bytes_per_sec
     rates = ceilings.product_op_per_sec
     top_ridge = max(rates.values()) / bandwidth
-    ax.plot([low, top_ridge], [low * bandwidth, top_ridge * bandwidth], color=INK, lw=1.2, zorder=2)
-    bottom = ax.get_ylim()[0]
-    start = max(low, bottom / bandwidth)
-    ax.annotate(
-        f"memory {units.rate(bandwidth, 'B/s')}",
-        (start * (top_ridge / start) ** 0.3, start * (top_ridge / start) ** 0.3 * bandwidth),
-        xytext=(-6, 6),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-        color=INK,
-    )
+    # Its name stands in the legend, where no point can lie on it.
+    words = f"memory {units.rate(bandwidth, 'B/s')}"
+    ax.plot([low, top_ridge], [low * bandwidth, top_ridge * bandwidth], color=INK, lw=1.2, zorder=2, label=words)
     for precision, rate in rates.items():
         ax.plot([rate / bandwidth, high], [rate, rate], color=INK, lw=1.2, ls=_ROOF_STYLES[precision], zorder=2)
         yield rate, f"{precision} {units.rate(rate, 'OP/s')}", INK
@@ -192,11 +200,12 @@ def pairs(before: Sequence[RooflinePoint], after: Sequence[RooflinePoint]) -> li
     return sorted(found)
 
 
-def _labels(bubbles: Sequence[Sequence[_Bubble]]) -> list[tuple[_Bubble, str]]:
-    """Choose what is named: the heaviest of the first recipe, and of others what has no partner there."""
-    chosen = [(one, COLOURS[0]) for one in bubbles[0]]
-    for place, group in enumerate(bubbles[1:], start=1):
-        partners = {end for _, end in pairs([one.point for one in bubbles[0]], [one.point for one in group])}
+def _labels(bubbles: Sequence[Sequence[_Bubble]], starts: Sequence[int | None]) -> list[tuple[_Bubble, str]]:
+    """Choose what is named: the heaviest of the first recipe of a scenario, and of others what has no partner there."""
+    chosen: list[tuple[_Bubble, str]] = []
+    for place, (group, start) in enumerate(zip(bubbles, starts, strict=True)):
+        before = [] if start is None else [one.point for one in bubbles[start]]
+        partners = {end for _, end in pairs(before, [one.point for one in group])}
         colour = COLOURS[place % len(COLOURS)]
         chosen += [(one, colour) for index, one in enumerate(group) if index not in partners]
     return sorted(chosen, key=lambda pair: -pair[0].share_ratio)[:_LABEL_COUNT]
@@ -248,20 +257,23 @@ def _write_margin(ax: Axes, roofs: Sequence[tuple[float, str, str]], labels: Seq
 
 
 def _name(point: RooflinePoint) -> str:
-    """Name a product by its operator and its last operand, which is a weight where there is one."""
+    """Name a product by its operator and its weight, which comes last; attention by its queries, for a mask is last."""
     operator = point.operator.split("::")[-1].removesuffix("_for_cpu").removeprefix("_")
     operator = "attention" if point.kind == "attention" else operator
     try:
         sizes = [size for size in json.loads(point.shapes) if isinstance(size, list) and size]
     except ValueError:
         return shortened(f"{operator} {point.shapes}", 26)
-    return shortened(f"{operator} {'×'.join(str(side) for side in sizes[-1])}" if sizes else operator, 26)
+    if not sizes:
+        return shortened(operator, 26)
+    named = sizes[0] if point.kind == "attention" else sizes[-1]
+    return shortened(f"{operator} {'×'.join(str(side) for side in named)}", 26)
 
 
 def _told(rooflines: Sequence[Roofline], bubbles: Sequence[Sequence[_Bubble]], ceilings: Ceilings) -> str:
     roofs = ", ".join(f"{name} {units.rate(rate, 'OP/s')}" for name, rate in ceilings.product_op_per_sec.items())
     parts = [
-        f"{one.name}: "
+        f"{one.name}, {one.scenario}: "
         + ", ".join(
             f"{_name(bubble.point)} at {units.three_digits(bubble.x)} OP/B reaches {units.rate(bubble.y, 'OP/s')}, "
             f"{units.percent(bubble.point.reached_ratio, 0)} of its roof"
