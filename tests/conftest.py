@@ -34,6 +34,7 @@ _ENGINE_TESTS = {
     *("test_inductor", "test_onnxruntime", "test_engine_stage", "test_engines", "test_parity", "test_quantize"),
     *("test_ranges", "test_qat", "test_every_stage", "test_bad_recipes", "test_distil", "test_teaching"),
     *("test_vocabulary", "test_prune", "test_sensitivity", "test_folding", "test_search", "test_choosing"),
+    "test_counted_engines",
 }
 
 

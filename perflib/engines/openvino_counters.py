@@ -30,6 +30,8 @@ from perflib.engines.openvino_engine import LINEAR_TYPES, compile_plans, serve_p
 # The end of a kernel's name says what it computes in.
 _PRECISIONS = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f16": "fp16", "f32": "fp32"}
 _SUBGRAPH = "Subgraph"
+# Counters know a linear layer by how its weights are stored; the executed graph has one name for all.
+_PRODUCTS = LINEAR_TYPES | {"FullyConnectedQuantizedLegacy", "FullyConnectedCompressed", ATTENTION_SUBGRAPH}
 _US_PER_SEC = 1_000_000
 
 
@@ -135,7 +137,7 @@ def kernel_calls(
             share_ratio = took_sec / all_sec if all_sec > 0 else 1 / len(calls)
             kernel = _kernel_call(counter, facts.get(name), share_ratio * spent_us / _US_PER_SEC)
             # A product that was too quick for the counter has been computed all the same.
-            if spent_us or (name in facts and kernel.operator in LINEAR_TYPES | {ATTENTION_SUBGRAPH}):
+            if spent_us or (name in facts and kernel.operator in _PRODUCTS):
                 found.append(kernel)
     return found
 

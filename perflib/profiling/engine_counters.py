@@ -44,7 +44,7 @@ _KINDS = {
         ("ReduceSum", "ReduceMean", "ReduceMax", "Reduce", "Softmax", "MaxPool", "AveragePool"), "reduction"
     ),
     **dict.fromkeys(("GlobalAveragePool", "SoftMax", "Pooling", "NhwcMaxPool"), "reduction"),
-    **dict.fromkeys(("Gather", "GatherND", "Embedding", "EmbeddingBag"), "embedding"),
+    **dict.fromkeys(("Gather", "GatherND", "GatherCompressed", "Embedding", "EmbeddingBag"), "embedding"),
     **dict.fromkeys(("Reorder", "Transpose", "Convert", "Concat", "Concatenation", "Reshape", "Slice"), "memory"),
     **dict.fromkeys(("StridedSlice", "Split", "Cast", "Unsqueeze", "Squeeze", "Expand", "Broadcast", "Tile"), "memory"),
     **dict.fromkeys(("Pad", "ReorderInput", "ReorderOutput", "Range", "Input", "Output", "Flatten"), "memory"),
