@@ -169,16 +169,10 @@ def time_candidate(
 
 
 def time_model_alone(
-    session: Session,
-    candidate: Artifact,
-    name: str,
-    *,
-    scenarios: Sequence[str],
-    max_lives_count: int,
-    units_per_life_count: int,
+    session: Session, candidate: Artifact, name: str, *, scenarios: Sequence[str]
 ) -> ModelAlone | None:
     """Time a candidate that is served otherwise once more as the baseline is served; None where there is no need."""
-    return measure_model_alone(session, candidate, name, Effort(scenarios, max_lives_count, units_per_life_count))
+    return measure_model_alone(session, candidate, name, Effort.least(scenarios))
 
 
 def check_candidate(
