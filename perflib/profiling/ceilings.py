@@ -59,7 +59,7 @@ def measure_ceilings(
     torch.set_num_threads(threads)
     try:
         share_sec = budget_sec / 4
-        # torch's own fp32 product is MKL's, which leaves wide vectors of other makers' processors unused; engines do not.
+        # torch's own fp32 product is MKL's, which leaves the wide vectors of other makers unused; engines do not.
         fp32_rates = [
             best_product_rate(make_product, budget_sec=share_sec / len(_FP32_PRODUCTS), clock=clock)
             for make_product in _FP32_PRODUCTS

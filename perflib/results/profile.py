@@ -200,8 +200,8 @@ class Finding:
 
     ``share_ratio`` of the scenario's time is touched, and that part is assumed to become ``part_speedup_ratio`` times
     as fast (None: it goes away); ``predicted_speedup_ratio`` follows by Amdahl's law. ``experiment`` names a file of
-    ``params/experiments``, empty where there is none; ``recipe`` is what to try, from the baseline on where the artifact
-    itself cannot be changed that way.
+    ``params/experiments``, empty where there is none; ``recipe`` is what to try, from the baseline on where the
+    artifact itself cannot be changed that way.
     """
 
     rule: str

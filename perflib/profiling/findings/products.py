@@ -30,8 +30,14 @@ FAR_RATIO, GOOD_RATIO = 0.6, 0.8
 _WIDTHS_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 # Where the weights stand among the inputs; what `bmm` multiplies are no weights.
 _WEIGHT_PLACES = {
-    **{"aten::addmm": 2, "aten::mm": 1, "FullyConnected": 1, "MatMul": 1, "Gemm": 1, "QGemm": 1},
-    **{"MatMulIntegerToFloat": 1, "DynamicQuantizeMatMul": 1},
+    "aten::addmm": 2,
+    "aten::mm": 1,
+    "FullyConnected": 1,
+    "MatMul": 1,
+    "Gemm": 1,
+    "QGemm": 1,
+    "MatMulIntegerToFloat": 1,
+    "DynamicQuantizeMatMul": 1,
 }
 
 
