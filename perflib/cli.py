@@ -136,7 +136,7 @@ def _add_profile(commands: Any) -> None:
     explain = commands.add_parser("explain", help="why is a candidate faster, or why is it not?")
     explain.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")
     explain.add_argument(
-        "--max-lives", type=int, default=5, metavar="N", help="pairs of processes a step; by default 5"
+        "--max-lives", type=int, default=6, metavar="N", help="pairs of processes a step; by default 6"
     )
     explain.add_argument("--json", action="store_true", help="print the record as strict JSON")
     explain.set_defaults(command=_explain)

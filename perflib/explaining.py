@@ -68,7 +68,7 @@ class Watched:
 
 
 def explain_named(
-    word: str, *, max_lives_count: int = 5, units_per_life_count: int = 1, compare: Compare = compare
+    word: str, *, max_lives_count: int = 6, units_per_life_count: int = 1, compare: Compare = compare
 ) -> Explained:
     """
     Take the speed-up of a candidate of an existing run apart, and keep record and figure in that run.

@@ -73,9 +73,20 @@ def test_what_explains_comes_before_the_report_with_the_fewest_lives(own_project
     assert best[3].notebook.name == "02_why.ipynb"
     assert best[3].parameters["candidates"] == []
     assert every[2].parameters["candidates"] == ["int8"]
-    assert (best[2].parameters["max_lives_count"], best[3].parameters["max_lives_count"]) == (9, 5)
+    assert (best[2].parameters["max_lives_count"], best[3].parameters["max_lives_count"]) == (9, 6)
     assert best[3].parameters["units_per_life_count"] == 1
+    assert best[3].parameters["scenarios"] == ["offline"]
     assert executed_path("why", Run(Path("run"))).name == "02_why.ipynb"
+
+
+@pytest.mark.parametrize(("finalists", "lives_count"), [([], 9), (["int8"], 9), (["bf16"], 6)])
+def test_what_cannot_be_shipped_is_timed_with_the_fewest_lives(
+    own_project: Path, finalists: list[str], lives_count: int
+) -> None:
+    """A finalist keeps the lives of the run; without finalists everybody is one."""
+    run = {"experiments": ["int8", "bf16"], "finalists": finalists, "max_lives_count": 9}
+
+    assert planned(run=run)[1].parameters["max_lives_count"] == lives_count
 
 
 @pytest.mark.parametrize("explain", ["best", "all"])

@@ -1,7 +1,6 @@
 """The roofline as a picture: what the machine allows at each intensity, and where the products of a model lie."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 
 from matplotlib import pyplot as plt
@@ -24,6 +23,7 @@ from perflib.plots.style import (
     wrapped,
 )
 from perflib.results import Ceilings, Roofline, RooflinePoint
+from perflib.results.layers import merged_points
 
 # Of recipes, in their order; a colour and a marker each, so that neither has to be seen alone.
 COLOURS = (BASELINE, CANDIDATE, WARNING, HARMLESS, "#CC79A7", "#E69F00")
@@ -59,7 +59,7 @@ def plot_roofline(rooflines: Sequence[Roofline], ceilings: Ceilings, *, point_co
     Args:
         rooflines: The baseline's first.
         ceilings: Of as many threads.
-        point_count: The points of each that took most time, without those below a hundredth of the step; a product
+        point_count: The layers of each that took most time, without those below a hundredth of the step; a product
             whose bytes are not known has no place.
     """
     bubbles = [_bubbles(one, point_count) for one in rooflines]
@@ -110,7 +110,7 @@ def _bubbles(roofline: Roofline, count: int) -> list[_Bubble]:
             point.achieved_flop_per_sec,
             point.self_sec / steps / roofline.step_sec,
         )
-        for point in roofline.points[:count]
+        for point in merged_points(roofline)[:count]
         if point.moved_bytes > 0
     ]
     return [one for place, one in enumerate(found) if not place or one.share_ratio >= _LEAST_SHARE_RATIO]
@@ -178,14 +178,14 @@ def _draw_walk(ax: Axes, before: Sequence[_Bubble], after: Sequence[_Bubble], co
 
 def pairs(before: Sequence[RooflinePoint], after: Sequence[RooflinePoint]) -> list[tuple[int, int]]:
     """
-    Return which points of two recipes are the same product, as indices.
+    Return which points of two recipes are the same layer, as indices.
 
-    The same operator with the same shapes; else the same kind with as many operations a call, for a quantized product
-    has another name; else the same operator. Several that fit are paired in the order of their work.
+    The same operator and layer; else the same kind and layer, for another engine's operator has another name; else the
+    same operator. Several that fit are paired in the order of their work.
     """
     keys: tuple[Callable[[RooflinePoint], object], ...] = (
         lambda point: (point.operator, point.shapes),
-        lambda point: (point.kind, point.flop_count // point.call_count),
+        lambda point: (point.kind, point.shapes),
         lambda point: point.operator,
     )
     left, right = dict(enumerate(before)), dict(enumerate(after))
@@ -257,17 +257,9 @@ def _write_margin(ax: Axes, roofs: Sequence[tuple[float, str, str]], labels: Seq
 
 
 def _name(point: RooflinePoint) -> str:
-    """Name a product by its operator and its weight, which comes last; attention by its queries, for a mask is last."""
+    """Name a product by its operator and its layer."""
     operator = point.operator.split("::")[-1].removesuffix("_for_cpu").removeprefix("_")
-    operator = "attention" if point.kind == "attention" else operator
-    try:
-        sizes = [size for size in json.loads(point.shapes) if isinstance(size, list) and size]
-    except ValueError:
-        return shortened(f"{operator} {point.shapes}", 26)
-    if not sizes:
-        return shortened(operator, 26)
-    named = sizes[0] if point.kind == "attention" else sizes[-1]
-    return shortened(f"{operator} {'×'.join(str(side) for side in named)}", 26)
+    return "attention" if point.kind == "attention" else shortened(f"{operator} {point.shapes}", 26)
 
 
 def _told(rooflines: Sequence[Roofline], bubbles: Sequence[Sequence[_Bubble]], ceilings: Ceilings) -> str:
