@@ -23,7 +23,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "02_why": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
     "04_report": {},
     "learn/choosing_a_technique": {"calibration_counts": [1, 4]},
-    "learn/reading_a_profile": {"step_example_count": 32},
+    "learn/reading_a_profile": {},
     "learn/how_sure_are_we": {"max_lives_count": 8, "path_count": 300, "rival_path_count": 60},
 }
 

@@ -31,8 +31,12 @@ from perflib.results import (
     Comparison,
     EndToEnd,
     Failure,
+    Findings,
+    Ladder,
+    MachineCeilings,
     Prediction,
     Profile,
+    Roofline,
     RunSummary,
     Validation,
 )
@@ -489,8 +493,14 @@ def test_a_report_of_no_run_is_refused(params_file: Path, tmp_path: Path) -> Non
 
 RECORDS = {
     "ceilings-machine": Ceilings,
+    "machine-ceilings-machine": MachineCeilings,
     "profile-baseline-offline": Profile,
+    "profile-int8-offline": Profile,
+    "roofline-baseline-offline": Roofline,
+    "roofline-int8-offline": Roofline,
     "baseline-baseline": Baseline,
+    "findings-baseline": Findings,
+    "ladder-int8": Ladder,
     "prediction-int8": Prediction,
     "build-int8": Build,
     "end-to-end-int8": EndToEnd,
@@ -507,7 +517,7 @@ def test_a_smoke_run_ends_with_a_result(smoke_run: Outcome) -> None:
 
     assert document["status"] == "done"
     assert document["exit_code"] in (0, 5)
-    assert [step["name"] for step in document["steps"]] == ["baseline", "int8", "report"]
+    assert [step["name"] for step in document["steps"]] == ["baseline", "int8", "why", "report"]
     assert [one["name"] for one in document["candidates"]] == ["int8"]
     assert document["params"]["workload"] == "reviews-tiny"
     assert document["machine"]["hardware_class"]
@@ -595,7 +605,7 @@ def test_another_team_reads_the_numbers_with_scrapbook(smoke_run: Outcome) -> No
     record = smoke_run.run.read(Comparison, "int8")
     assert record is not None
 
-    assert sorted(books) == ["01_baseline", "02_int8", "04_report"]
+    assert sorted(books) == ["01_baseline", "02_int8", "02_why", "04_report"]
     assert comparison["scenarios"][0]["speedup_ratio"]["estimate"] == record.scenarios[0].speedup_ratio.estimate
     assert "lives" not in comparison["scenarios"][0]
     assert books["04_report"].scraps["complete"].data["run_id"] == smoke_run.run.run_id
@@ -631,6 +641,7 @@ def test_resuming_a_smoke_run_does_nothing(smoke_run: Outcome, own_folders: Path
     assert [line for line in stream.getvalue().splitlines() if line.endswith(": unchanged")] == [
         "baseline: unchanged",
         "int8: unchanged",
+        "why: unchanged",
         "report: unchanged",
     ]
     assert outcome.summary.steps == smoke_run.summary.steps
