@@ -483,7 +483,9 @@ def profile_fake(
     counted = FakeCounted(kernels)
     monkeypatch.setattr("perflib.profiling.engine_counters.find_counted", lambda _: lambda *_: counted)
     ticks = iter([0.0, 9.0, 10.0, 11.0, 20.0, 29.0, 30.0, 30.0 + wall_sec])
-    profile = profile_engine(artifact, one_step(make_inputs(4)), name="x", clock=lambda: next(ticks))
+    profile = profile_engine(
+        artifact, one_step(make_inputs(4)), name="x", active_step_count=3, clock=lambda: next(ticks)
+    )
     return profile, counted.asked
 
 

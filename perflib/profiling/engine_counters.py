@@ -60,7 +60,7 @@ def profile_engine(
     *,
     name: str,
     warmup_step_count: int = 1,
-    active_step_count: int = 3,
+    active_step_count: int = 2,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Profile:
     """

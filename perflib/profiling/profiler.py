@@ -23,7 +23,7 @@ def profile_artifact(
     scenario: ScenarioName,
     folder: Path,
     warmup_step_count: int = 1,
-    active_step_count: int = 3,
+    active_step_count: int = 2,
     example_count: int | None = None,
     has_stacks: bool = False,
 ) -> Profile:

@@ -40,7 +40,7 @@ def profile_in_torch(
     name: str,
     folder: Path,
     warmup_step_count: int = 1,
-    active_step_count: int = 3,
+    active_step_count: int = 2,
     has_stacks: bool = False,
     max_trace_bytes: int = MAX_TRACE_BYTES,
     clock: Callable[[], float] = time.perf_counter,
