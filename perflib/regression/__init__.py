@@ -1,0 +1,1 @@
+"""Watching for regressions: history, change points, paired reruns, machines in quarantine, alerts."""

@@ -1,0 +1,1 @@
+"""The way from any older schema to the newest, as alembic's scripts."""
