@@ -1,0 +1,156 @@
+"""
+Where the level changed: binary segmentation by ranks, with thresholds from the series' own shuffled blocks.
+
+The largest Wilcoxon-score CUSUM over all places of a stretch is held against the same maximum of 199 shuffles, so its
+level holds *after* the search. Whole blocks are shuffled, because neighbouring runs resemble each other. A change also
+has to be worth telling; that is cheap and asked first.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from perflib.regression.changepoints.noise import Floats, Noise, measure_noise
+from perflib.regression.changepoints.shift import is_worth_telling, shift_at
+
+LEAST_COUNT = 5
+_SHUFFLES_COUNT = 199
+_QUANTILE_RATIO = 0.99
+# Stretches that end at the newest run are this much shorter from one to the next.
+_SHRINK_RATIO = 1 / math.sqrt(2)
+
+
+def last_change(logs: Floats, *, least_nat: float, seed: int) -> int:
+    """
+    Return the first run of the newest level; 0 where the level never changed.
+
+    Args:
+        logs: Without spikes.
+        least_nat: The least effect.
+        seed: Of the shuffles.
+    """
+    start = 0
+    while True:
+        found = next(
+            (
+                begin + place
+                for begin in _anchored(start, len(logs))
+                if (place := _change_in(logs[begin:], logs[start:begin], least_nat=least_nat, seed=seed))
+            ),
+            0,
+        )
+        if found <= start:
+            return start
+        start = found
+
+
+def all_changes(logs: Floats, *, least_nat: float, seed: int) -> list[int]:
+    """Return the first run of every level but the first, oldest first; arguments as `last_change`."""
+    changes = _split(logs, 0, len(logs), least_nat=least_nat, seed=seed)
+    # A level that was split off early may turn out to be no other once its neighbours are known.
+    kept: list[int] = []
+    for index, change in enumerate(changes):
+        start = kept[-1] if kept else 0
+        end = changes[index + 1] if index + 1 < len(changes) else len(logs)
+        part, place = logs[start:end], change - start
+        noise = _noise(part, place)
+        if is_worth_telling(shift_at(part, place, noise), noise, after_count=end - change, least_nat=least_nat):
+            kept.append(change)
+    return kept
+
+
+def _split(logs: Floats, start: int, end: int, *, least_nat: float, seed: int) -> list[int]:
+    """Search one stretch, and then what lies on both sides of what is found."""
+    best: tuple[float, int] | None = None
+    for begin, stop in _seeded(start, end):
+        place = _change_in(logs[begin:stop], logs[start:begin], least_nat=least_nat, seed=seed)
+        if place:
+            strength = float(_cusum(_scores(logs[begin:stop]))[place - 1])
+            best = max(best or (0.0, 0), (strength, begin + place))
+    if best is None:
+        return []
+    left = _split(logs, start, best[1], least_nat=least_nat, seed=seed)
+    return [*left, best[1], *_split(logs, best[1], end, least_nat=least_nat, seed=seed)]
+
+
+def _change_in(logs: Floats, before: Floats, *, least_nat: float, seed: int) -> int:
+    """
+    Return the place of the likeliest change in a stretch; 0 where there is none that counts.
+
+    The runs ``before`` it, of the same level so far, only help to know the noise.
+    """
+    if len(logs) < 2 * LEAST_COUNT:
+        return 0
+    scores = _scores(logs)
+    statistic = _cusum(scores)
+    statistic[: LEAST_COUNT - 1] = statistic[len(statistic) - LEAST_COUNT + 1 :] = 0.0
+    place = int(statistic.argmax()) + 1
+    noise = _noise(np.concatenate([before, logs]), len(before) + place)
+    shift = shift_at(logs, place, noise)
+    if not is_worth_telling(shift, noise, after_count=len(logs) - place, least_nat=least_nat):
+        return 0
+    return place if statistic[place - 1] > _threshold(scores, noise.rho, seed) else 0
+
+
+def _noise(logs: Floats, place: int) -> Noise:
+    levels = np.concatenate(
+        [np.full(place, np.median(logs[:place])), np.full(len(logs) - place, np.median(logs[place:]))]
+    )
+    return measure_noise(logs, levels)
+
+
+def _scores(logs: Floats) -> Floats:
+    ranks: Floats = rankdata(logs) / (len(logs) + 1) - 0.5
+    return ranks
+
+
+def _cusum(scores: Floats) -> Floats:
+    """Return the statistic of every place between two runs, along the last axis; shape (…, runs - 1)."""
+    count = scores.shape[-1]
+    left = np.arange(1, count)
+    sums = scores.cumsum(axis=-1)[..., :-1]
+    total = scores.sum(axis=-1, keepdims=True)
+    spread = scores.std(axis=-1, keepdims=True)
+    gaps = np.abs(sums / left - (total - sums) / (count - left))
+    statistic: Floats = np.sqrt(left * (count - left) / count) * gaps / np.where(spread > 0, spread, 1.0)
+    return statistic
+
+
+def _threshold(scores: Floats, rho: float, seed: int) -> float:
+    """Return the quantile of the largest statistic over shuffles of whole blocks."""
+    rng = np.random.default_rng([seed, len(scores)])
+    block = math.ceil(2 / (1 - rho))
+    shuffled = np.stack([scores[_shuffled(len(scores), block, rng)] for _ in range(_SHUFFLES_COUNT)])
+    statistic = _cusum(shuffled)
+    statistic[:, : LEAST_COUNT - 1] = statistic[:, statistic.shape[1] - LEAST_COUNT + 1 :] = 0.0
+    return float(np.quantile(statistic.max(axis=1), _QUANTILE_RATIO, method="higher"))
+
+
+def _shuffled(count: int, block: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return an order in which blocks of neighbours stay together; where they are cut is drawn too."""
+    cuts = np.arange(int(rng.integers(1, block + 1)), count, block)
+    parts = np.split(np.arange(count), cuts)
+    return np.concatenate([parts[index] for index in rng.permutation(len(parts))])
+
+
+def _anchored(start: int, end: int) -> Iterator[int]:
+    """Return the beginnings of stretches that end at the newest run, the longest first."""
+    length = float(end - start)
+    while length >= 2 * LEAST_COUNT:
+        yield end - round(length)
+        length *= _SHRINK_RATIO
+
+
+def _seeded(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Return seeded intervals: at every length, stretches that overlap by half."""
+    length = float(end - start)
+    while length >= 2 * LEAST_COUNT:
+        count = 2 * math.ceil((end - start) / length) - 1
+        step = (end - start - length) / max(count - 1, 1)
+        for index in range(count):
+            begin = start + round(index * step)
+            yield begin, min(begin + math.ceil(length), end)
+        length *= _SHRINK_RATIO
