@@ -147,7 +147,7 @@ class Arm:
     ) -> None:
         self.label, self._timeout_sec = label, timeout_sec
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- it lives as long as the arm and is closed in `close`
-        self._lent = _lend_package() if command[0] != sys.executable else None
+        self._lent = lend_package() if command[0] != sys.executable else None
         self._process = self._start(command, environment or {})
         self._rest = b""
 
@@ -244,7 +244,7 @@ class Arm:
         )
 
 
-def _lend_package() -> "tempfile.TemporaryDirectory[str]":
+def lend_package() -> "tempfile.TemporaryDirectory[str]":
     """Let an arm under another Python import this very perflib, and nothing else of what is installed beside it."""
     folder = tempfile.TemporaryDirectory(prefix="perflib-import-")
     (Path(folder.name) / "perflib").symlink_to(Path(perflib.__file__).resolve().parent, target_is_directory=True)
