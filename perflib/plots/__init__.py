@@ -11,6 +11,7 @@ from perflib.plots.breakeven import plot_breakeven
 from perflib.plots.findings import plot_findings
 from perflib.plots.front import plot_candidates, plot_front
 from perflib.plots.gates import plot_gate_board
+from perflib.plots.history import plot_series
 from perflib.plots.ladder import plot_ladder, plot_waterfall
 from perflib.plots.model import plot_ceiling, plot_latency
 from perflib.plots.profile import plot_kinds, plot_memory, plot_modules, plot_operators
@@ -22,6 +23,7 @@ from perflib.plots.style import BASELINE, CANDIDATE, WARNING, WIDTH_INCH, use_ho
 from perflib.plots.summary import plot_summary
 from perflib.plots.techniques import plot_techniques
 from perflib.plots.timeline import plot_timeline
+from perflib.plots.watch import plot_confirmation, plot_watch
 
 __all__ = [
     "BASELINE",
@@ -33,6 +35,7 @@ __all__ = [
     "plot_candidates",
     "plot_ceiling",
     "plot_confidence_flips",
+    "plot_confirmation",
     "plot_evidence",
     "plot_findings",
     "plot_flips_by_slice",
@@ -50,10 +53,12 @@ __all__ = [
     "plot_roofline",
     "plot_rules",
     "plot_sensitivity",
+    "plot_series",
     "plot_slices",
     "plot_summary",
     "plot_techniques",
     "plot_timeline",
+    "plot_watch",
     "plot_waterfall",
     "use_house_style",
 ]

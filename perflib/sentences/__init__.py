@@ -15,6 +15,13 @@ from perflib.sentences.answers import (
 from perflib.sentences.breakeven import breakeven_sentence
 from perflib.sentences.build import build_sentence
 from perflib.sentences.findings import findings_sentence, outcomes_sentence, promise_sentence
+from perflib.sentences.history import (
+    check_sentence,
+    confirmation_sentence,
+    nomination_sentence,
+    series_sentence,
+    watch_noise_sentence,
+)
 from perflib.sentences.ladder import (
     alone_sentence,
     consistency_sentence,
@@ -55,10 +62,12 @@ __all__ = [
     "build_sentence",
     "calibration_sentence",
     "ceilings_sentence",
+    "check_sentence",
     "choice_sentence",
     "churn_sentence",
     "comparison_sentence",
     "confidence_sentence",
+    "confirmation_sentence",
     "consistency_sentence",
     "end_to_end_sentence",
     "family_sentence",
@@ -70,6 +79,7 @@ __all__ = [
     "matrix_sentence",
     "memory_sentence",
     "noise_sentence",
+    "nomination_sentence",
     "notes_sentence",
     "outcomes_sentence",
     "overhead_sentence",
@@ -85,9 +95,11 @@ __all__ = [
     "rivals_sentence",
     "rules_sentence",
     "search_sentences",
+    "series_sentence",
     "slices_sentence",
     "speed_sentence",
     "trials_sentence",
+    "watch_noise_sentence",
     "waterfall_sentence",
     "why_sentence",
     "work_sentence",

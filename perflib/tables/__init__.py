@@ -8,6 +8,7 @@ from perflib.tables.answers import exemplars_table, probes_table
 from perflib.tables.breakeven import breakeven_table, forecast_table
 from perflib.tables.findings import findings_table, outcomes_table
 from perflib.tables.gates import gates_table
+from perflib.tables.history import alerts_table, change_points_table, confirmation_table, series_table
 from perflib.tables.ladder import ladder_table, rivals_table, waterfall_table
 from perflib.tables.markup import pill, table
 from perflib.tables.model import baseline_table, ceilings_table, machine_table
@@ -17,11 +18,14 @@ from perflib.tables.summary import reasons_list, sentences_of, summary_table
 from perflib.tables.techniques import bounds_table, padding_table, techniques_table, trials_table
 
 __all__ = [
+    "alerts_table",
     "baseline_table",
     "bounds_table",
     "breakeven_table",
     "ceilings_table",
+    "change_points_table",
     "comparison_table",
+    "confirmation_table",
     "exemplars_table",
     "findings_table",
     "forecast_table",
@@ -40,6 +44,7 @@ __all__ = [
     "reasons_list",
     "rivals_table",
     "sentences_of",
+    "series_table",
     "shapes_table",
     "summary_table",
     "table",
