@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate tensorboard trace lock clean
+.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate check drill rates metrics tensorboard trace lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,6 +60,18 @@ report: env ## write the newest run's report again, also as PDF
 
 calibrate: env ## compare models whose truth is known, for up to 90 minutes; goes on where it was ended
 	$(BIN)/perflib machine --calibrate
+
+check: env ## compare the newest run with those before it, rerun what is suspected, and tell who is to be told
+	$(BIN)/perflib check --alert
+
+drill: env ## plant three regressions and see whether the watch finds them; about five minutes
+	$(BIN)/perflib drill
+
+rates: env ## count how often the detector is wrong on noise, and how soon it sees a step; about half an hour
+	$(BIN)/python -m perflib.regression.changepoints.rates
+
+metrics: env ## write the newest results for Prometheus and serve them on this machine; another port with PORT=…
+	$(BIN)/perflib metrics --serve $(if $(PORT),--port $(PORT))
 
 tensorboard: env ## open the newest run's traces in TensorBoard, on this machine only; another port with PORT=…
 	$(BIN)/perflib show tensorboard $(if $(PORT),--port $(PORT))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from perflib.cli_watch import add_watch_commands
 from perflib.errors import PerflibError
 
 
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_compress(commands)
     _add_profile(commands)
+    add_watch_commands(commands)
 
     validate = commands.add_parser("validate", help="is a candidate still right, and for whom?")
     validate.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")

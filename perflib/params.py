@@ -26,7 +26,7 @@ MAX_DEPTH = 20
 MAX_FINALISTS_COUNT = 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
 # Names under which a run keeps what is no candidate: an experiment of that name would overwrite it.
-_RESERVED = frozenset({"baseline", "machine", "ladder", "why", "breakeven", "report"})
+_RESERVED = frozenset({"baseline", "machine", "ladder", "why", "breakeven", "report", "run"})
 
 
 class TableParams(BaseModel):
@@ -66,6 +66,8 @@ class RunParams(BaseModel):
     units_per_life_count: int = Field(2, ge=1, le=20)
     baseline_lives_count: int = Field(3, ge=1, le=50)
     cell_timeout_sec: int = Field(1800, ge=10)
+    # Whether frozen reference models are timed first, which tells a sick machine from a slow candidate.
+    canary: bool = True
 
     @field_validator("scenarios")
     @classmethod

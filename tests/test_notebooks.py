@@ -21,6 +21,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "02_ladder": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
     "02_breakeven": {"workload": "reviews-tiny", "name": "openvino", "max_lives_count": 5, "units_per_life_count": 1},
     "02_why": {**SMALL, "max_lives_count": 5, "units_per_life_count": 1},
+    "03_regression": {"workload": "reviews-tiny", "scenario": "offline", "metric": "examples_per_sec"},
     "04_report": {},
     "learn/choosing_a_technique": {"calibration_counts": [1, 4]},
     "learn/reading_a_profile": {},
@@ -46,6 +47,12 @@ def call(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+def _history_of(name: str, smoke_run: Outcome) -> dict[str, str]:
+    """Let the story of a series read what the smoke run has left, which is one point."""
+    history = smoke_run.run.folder.parent / "history" / "history.sqlite"
+    return {"history_url": f"sqlite:///{history}"} if name == "03_regression" else {}
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_nbval_accepts_the_notebook(name: str, tmp_path: Path, smoke_run: Outcome) -> None:
     """No cell of a copy with smoke parameters fails."""
@@ -55,7 +62,7 @@ def test_nbval_accepts_the_notebook(name: str, tmp_path: Path, smoke_run: Outcom
     papermill.execute_notebook(
         str(notebook(name)),
         str(copy),
-        {"run_dir": str(run_dir), **PARAMETERS[name]},
+        {"run_dir": str(run_dir), **PARAMETERS[name], **_history_of(name, smoke_run)},
         prepare_only=True,
         progress_bar=False,
     )

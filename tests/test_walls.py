@@ -32,6 +32,8 @@ _ROOF = {
         "outside",
         "finalists",
         "verdict",
+        "watching",
+        "cli_watch",
     ),
     *("report", "report_view", "pdf", "pipeline", "search", "ladder", "breakeven", "cli"),
 }
@@ -59,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "gate_words": {"errors", "units", "results"},
     "plots": _GROUND | {"gate_words", "sentences"},
     "sentences": _GROUND,
-    "tables": _GROUND | {"gate_words"},
+    "tables": _GROUND | {"gate_words", "sentences"},
     "runs": _GROUND | {"artifact"},
     "params": {"errors", "project", "benchmarking", "compression"},
     "guardrails": {"errors", "records", "project", "validation", "params"},
@@ -80,6 +82,13 @@ OWNERS = {
     "nncf": ("compression/quantizers/openvino.py",),
     "torch_pruning": ("compression/conv_surgery.py",),
     "optuna": ("search.py", "search/"),
+    "sqlalchemy": ("regression/history/",),
+    "alembic": ("regression/history/",),
+    "fsspec": ("regression/history/",),
+    "apprise": ("regression/alerts/",),
+    "junitparser": ("regression/alerts/",),
+    "pymannkendall": ("regression/changepoints/",),
+    "prometheus_client": ("regression/metrics/",),
 }
 OPTIONAL = {"pynvml", "openvino", "nncf", "onnx", "onnxruntime", "torchao", "torch_pruning", "optuna", "tensorrt"}
 
@@ -208,6 +217,8 @@ def test_optional_engines_are_not_needed_to_import_perflib(path: Path) -> None:
         ("validation/x.py", "from perflib.benchmarking import decision"),
         ("validation/gates/x.py", "from perflib.params import read_yaml"),
         ("tables/x.py", "from perflib.validation import quality"),
+        ("regression/x.py", "from perflib.runs import Run"),
+        ("regression/x.py", "from perflib.watching import check"),
         ("sentences/x.py", "from perflib.tables import cells"),
         ("guardrails.py", "from perflib.runs import Run"),
         ("guardrails.py", "from perflib import validating"),

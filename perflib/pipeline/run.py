@@ -34,6 +34,7 @@ from perflib.pipeline.signals import ending_children, raising_signals
 from perflib.pipeline.watch import Watch
 from perflib.results import Candidate, RunSummary
 from perflib.runs import SUMMARY_FILE, Run, newest_run
+from perflib.watching.recording import begin_record, enter_history
 from perflib.workloads import get_workload
 
 
@@ -92,6 +93,7 @@ def run_params(
             with watch.step("prepare"):
                 prepared = workload.prepare()
                 lacking = check_recipes(workload, prepared, params, experiments)
+                begin_record(run, workload, is_canary_asked=params.canary, say=watch.line)
             steps = plan(
                 _without(params, lacking),
                 experiments,
@@ -107,7 +109,9 @@ def run_params(
                     watch.line(f"{step.name} skipped: {lacking[step.name]}")
                     continue
                 _take(step, book, watch, cell_timeout_sec=params.cell_timeout_sec)
-            return Outcome(run, book.end())
+            ended = book.end()
+            enter_history(run, say=watch.line)
+            return Outcome(run, ended)
     except InterruptedRunError as error:
         book.end(status="interrupted", reason=str(error), exit_code=error.exit_code)
         raise
