@@ -293,3 +293,21 @@ def test_a_run_without_provenance_is_refused(life: Life) -> None:
     run.record_path("provenance", "run").unlink()
     with pytest.raises(ParameterError, match="run it again"):
         life.check(run)
+
+
+def test_what_is_over_is_no_reference(life: Life) -> None:
+    """After a regression was mended its runs count for nothing, and the next one is found as the first was."""
+    life.quiet()
+    life.bench = FakeBench(NEW, cost=slower_with("2.0"))
+    life.until_nominated(factor=1.2, lock=NEW)
+    for _ in range(4):
+        life.check(factor=1.2, lock=NEW)
+    life.bench = FakeBench(OLD)
+    for _ in range(14):
+        life.check()
+    assert {alert.state for alert in life.watch.book.list()} == {"FIXED"}
+    life.bench = FakeBench(NEW, cost=slower_with("2.0"))
+    second = life.until_nominated(factor=1.2, lock=NEW)
+
+    assert second.check.exit_code == 3
+    assert sorted(alert.state for alert in life.watch.book.list()) == ["FIXED", "OPEN"]

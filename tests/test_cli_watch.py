@@ -138,6 +138,18 @@ def test_an_accepted_size_is_the_new_one(call: Call, run: Callable[..., Run]) ->
     assert call("check", str(run(fat=True).folder))[0] == 0
 
 
+@pytest.mark.parametrize(("action", "code"), [("invalid", 0), ("close", 3)])
+def test_a_false_alarm_is_not_raised_again_but_a_new_one_is(
+    call: Call, run: Callable[..., Run], action: str, code: int
+) -> None:
+    """What was called false stays silent at that size; what was called mended and is not is told again."""
+    call("check", str(run().folder))
+    call("check", str(run(fat=True).folder))
+    call("alerts", action, call("alerts")[1].split()[0], "--reason", "as I say")
+
+    assert call("check", str(run(fat=True).folder))[0] == code
+
+
 def test_again_reruns_what_an_alert_tells_already(call: Call, run: Callable[..., Run]) -> None:
     """Whoever doubts the alert measures it anew; it stays one alert."""
     call("check", str(run().folder))

@@ -11,7 +11,7 @@ from perflib.regression.reruns import Case, State
 from perflib.results.history import Component, EnvironmentLock, Family, SeriesKey
 from perflib.results.regression import Confirmation, Nomination
 from perflib.results.speed import Interval
-from tests.fake_bench import FakeBench, lock_of, write_model
+from tests.fake_bench import FakeBench, lock_of, make_comparison, write_model
 
 OLD, NEW = lock_of(kernel="1.0", other="1.0"), lock_of(kernel="2.0", other="1.0")
 METRIC_OF: dict[Family, tuple[str, str]] = {
@@ -243,3 +243,13 @@ def test_what_cannot_be_rerun_is_undecided_for_every_family() -> None:
 
     assert [(one.family, one.verdict) for one in found] == [("speed", "INCONCLUSIVE"), ("size", "INCONCLUSIVE")]
     assert all("nothing is kept" in one.sentence for one in found)
+
+
+def test_another_python_with_the_same_packages_is_named(bad: Bad) -> None:
+    """Where no package differs the interpreter is all that is left."""
+    newer = EnvironmentLock("3.11.8", OLD.packages)
+    bench = FakeBench(newer, cost=lambda artifact, python: 1.0)
+    bench.compare = lambda good, other, **asked: make_comparison("x", [0.2] * 8)  # type: ignore[method-assign]
+    (found,) = confirm(bad.case("speed", lock=newer), bench)
+
+    assert "Python 3.11.7 -> 3.11.8" in found.culprits[0].detail

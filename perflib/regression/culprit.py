@@ -53,6 +53,9 @@ def _named(
         words = change_words(case.good.artifact.spec, case.suspect.artifact.spec, component)
         return (Culprit(component, words, rerun.ratio),), ()
     changes = diff_locks(case.good.lock, case.suspect.lock)
+    if not changes:
+        words = f"Python {case.good.lock.python} -> {case.suspect.lock.python}, with the same packages"
+        return (Culprit(component, words, rerun.ratio),), ()
     together = ", ".join(package_words(one) for one in changes[:MOST_PACKAGES_COUNT])
     if len(changes) > MOST_PACKAGES_COUNT:
         together += f" and {len(changes) - MOST_PACKAGES_COUNT} more"

@@ -20,7 +20,7 @@ from perflib.results.regression import Alert, Canary, Check, Confirmation, Nomin
 from perflib.runs import Run
 from perflib.sentences import watch_noise_sentence
 from perflib.watching.goods import keep_good, last_good, promoted_candidate, state_of
-from perflib.watching.memory import exclude_runs, excluded_runs, on_one_level, rebase, rebases
+from perflib.watching.memory import exclude_runs, excluded_runs, leave_out, on_one_level, rebase, rebases
 from perflib.watching.open import Watch
 from perflib.watching.points import BASELINE, points_of_run
 from perflib.watching.provenance import NAME, now_utc, read_provenance
@@ -70,7 +70,8 @@ def check_run(
     points = points_of_run(run)
     looking = _Looking(run, watch, points, seed, is_again=is_again)
     series = looking.series()
-    watch.book.close_returned(looking.returned(series))
+    for closed in watch.book.close_returned(looking.returned(series)):
+        leave_out(watch.history, closed)
     suspects = [one.nomination for one in series if one.state == "nominated" and one.nomination is not None]
     quarantine = looking.quarantine
     confirmations: tuple[Confirmation, ...] = ()
@@ -115,20 +116,18 @@ class _Looking:
         return tuple(self._one(point) for point in self._points if point.candidate in self._watched)
 
     def _one(self, point: HistoryPoint) -> SeriesCheck:
-        past = self._past(point.key)
+        history = self._watch.history
+        found = history.series(point.key, last_count=LAST_COUNT, before_run_ulid=point.run_ulid, with_marked=False)
+        sound = [one for one in found if one.run_ulid not in self._excluded]
+        starts = rebases(history, self._watch.book, point.key)
         good = last_good(self._goods(point.candidate), before_run_ulid=point.run_ulid)
         return check_series(
-            [*past, point],
-            good_run_ulid=good.run_ulid if good else None,
+            [*on_one_level(sound, starts), point],
+            # An exact metric is held against the last good run, or against where its level began anew since.
+            reference_ulid=max([*([good.run_ulid] if good else []), *starts], default=None),
             is_known=point.key in self._known and not self._is_again,
             seed=self._seed,
         )
-
-    def _past(self, key: SeriesKey) -> list[HistoryPoint]:
-        history = self._watch.history
-        found = history.series(key, last_count=LAST_COUNT, before_run_ulid=self._any.run_ulid, with_marked=False)
-        sound = [point for point in found if point.run_ulid not in self._excluded]
-        return on_one_level(sound, rebases(history, self._watch.book, key))
 
     def returned(self, series: Sequence[SeriesCheck]) -> list[SeriesKey]:
         """Return the series of open alerts that are back where they were."""

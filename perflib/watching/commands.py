@@ -23,6 +23,7 @@ from perflib.session import keep_figure
 from perflib.watching.bench import Workbench
 from perflib.watching.check import check_run
 from perflib.watching.goods import keep_good, user_name
+from perflib.watching.memory import leave_out, rebase
 from perflib.watching.open import Watch, open_watch
 from perflib.workloads import get_workload
 
@@ -125,7 +126,8 @@ def change_alert(ulid: str, action: str, *, reason: str, hours: float) -> str:
     """
     Acknowledge, accept, invalidate, close or snooze an alert, and return what it is now.
 
-    An accepted change is the new normal: the run that was checked counts as good from then on.
+    An accepted change is the new normal: the run that was checked counts as good from then on. After a false alarm the
+    level begins anew without being called good; what was mended is left out of every reference.
 
     Raises:
         ParameterError: If there is no such alert, the step is not possible, or a reason is missing.
@@ -137,10 +139,20 @@ def change_alert(ulid: str, action: str, *, reason: str, hours: float) -> str:
             changed = watch.book.snooze(ulid, until=until, who=who, reason=reason)
         else:
             changed = getattr(watch.book, action)(ulid, who=who, reason=reason)
-        if action == "accept":
-            _keep_accepted(changed, watch)
+        _remember(changed, action, watch)
     left = "" if is_open(changed) else ", closed"
     return f"{changed.ulid} is {changed.state}{left}: {subject(changed)}"
+
+
+def _remember(alert: Alert, action: str, watch: Watch) -> None:
+    """Let an answer count for the checks to come."""
+    if action == "accept":
+        _keep_accepted(alert, watch)
+    elif action == "invalid":
+        for one in alert.nominations:
+            rebase(watch.history, one.series, one.since_run_ulid, reason=f"alert {alert.ulid} was a false alarm")
+    elif action == "close":
+        leave_out(watch.history, alert)
 
 
 def _keep_accepted(alert: Alert, watch: Watch) -> None:

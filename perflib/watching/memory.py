@@ -15,6 +15,7 @@ from perflib.regression.alerts.book import AlertBook
 from perflib.regression.alerts.documents import file_once, named_ulid
 from perflib.regression.history.store import History
 from perflib.results.history import METRICS, HistoryPoint, SeriesKey
+from perflib.results.regression import Alert
 
 EXCLUDED, REBASED = "excluded-run", "rebase"
 # As many on each side as the detector compares.
@@ -30,6 +31,17 @@ def exclude_runs(history: History, run_ulids: Iterable[str], *, reason: str) -> 
 def excluded_runs(history: History) -> frozenset[str]:
     """Return the runs that count for nothing."""
     return frozenset(str(one["run_ulid"]) for one in history.documents(EXCLUDED))
+
+
+def leave_out(history: History, alert: Alert) -> None:
+    """Leave the runs of a regression that is over out of every reference: those nearer to the worse level."""
+    for one in alert.nominations:
+        points = [point for point in history.series(one.series) if point.run_ulid >= one.since_run_ulid]
+        worse = [point for point in points if _is_nearer(point.value, one.after_value, one.before_value)]
+        if worse:
+            until = worse[-1].run_ulid
+            ulids = [point.run_ulid for point in points if point.run_ulid <= until]
+            exclude_runs(history, ulids, reason=f"alert {alert.ulid} is over")
 
 
 def rebase(history: History, key: SeriesKey, since_run_ulid: str, *, reason: str) -> None:
@@ -68,6 +80,10 @@ def on_one_level(points: Sequence[HistoryPoint], starts: Sequence[str]) -> list[
             factor = math.exp(_level_log(after) - _level_log(before))
             aligned[:at] = [dataclasses.replace(point, value=point.value * factor) for point in aligned[:at]]
     return aligned
+
+
+def _is_nearer(value: float, one: float, other: float) -> bool:
+    return abs(value - one) < abs(value - other)
 
 
 def _level_log(points: Sequence[HistoryPoint]) -> float:

@@ -15,14 +15,14 @@ from perflib.results.speed import Interval
 
 
 def check_series(
-    points: Sequence[HistoryPoint], *, good_run_ulid: str | None = None, is_known: bool = False, seed: int = 0
+    points: Sequence[HistoryPoint], *, reference_ulid: str | None = None, is_known: bool = False, seed: int = 0
 ) -> SeriesCheck:
     """
     Look at one series after a run.
 
     Args:
         points: Oldest first, the run's own last; marked ones before it left out by the caller.
-        good_run_ulid: Of the last good run; exact metrics are held against it.
+        reference_ulid: Of the run that exact metrics are held against; the one before if not given.
         is_known: Whether an open alert holds this series, which is then not nominated again.
         seed: Of the permutations.
 
@@ -32,7 +32,7 @@ def check_series(
     metric = METRICS[points[-1].metric]
     if len(points) == 1:
         return _made(points, "first", None)
-    found = _exact(points, metric, good_run_ulid) if metric.is_exact else _noisy(points, metric, seed)
+    found = _exact(points, metric, reference_ulid) if metric.is_exact else _noisy(points, metric, seed)
     if is_known:
         return _made(points, "known", found)
     if found is None:
@@ -73,9 +73,9 @@ def _noisy(points: Sequence[HistoryPoint], metric: Metric, seed: int) -> Nominat
     )
 
 
-def _exact(points: Sequence[HistoryPoint], metric: Metric, good_run_ulid: str | None) -> Nomination | None:
-    """Hold the newest value against the last good run's; without one, against the run before."""
-    known = [index for index, point in enumerate(points[:-1]) if point.run_ulid == good_run_ulid]
+def _exact(points: Sequence[HistoryPoint], metric: Metric, reference_ulid: str | None) -> Nomination | None:
+    """Hold the newest value against that of one run; without it, against the run before."""
+    known = [index for index, point in enumerate(points[:-1]) if point.run_ulid == reference_ulid]
     reference = known[-1] if known else len(points) - 2
     before = points[reference].value
     if not _is_change(metric, before, points[-1].value):

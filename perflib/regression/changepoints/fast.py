@@ -96,7 +96,7 @@ def one_side_since(logs: Floats, level: float) -> int | None:
     signs = np.sign(logs - level)
     for side in (1.0, -1.0):
         if sign_evidence(list(side * signs)) >= _ALARM:
-            # The sum is carried by the bets since the last time that the other side led.
-            walk = np.cumsum(side * signs)
-            return int(np.argmin(np.concatenate([[0.0], walk])))
+            # The sum is carried by the bets since the other side led for the last time.
+            walk = np.concatenate([[0.0], np.cumsum(side * signs)])
+            return int(np.flatnonzero(walk == walk.min())[-1])
     return None
