@@ -262,8 +262,8 @@ def test_a_whole_number_and_a_long_reason_are_fine(tmp_path: Path) -> None:
     assert experiment.because == "two\nlines\n"
 
 
-LIMITS_AND_WAIVERS = {"guardrails.yaml", "waivers.yaml"}
-SHIPPED = sorted(one for one in (project.root() / "params").glob("*.yaml") if one.name not in LIMITS_AND_WAIVERS)
+NO_RUNS = {"guardrails.yaml", "waivers.yaml", "alerts.yaml"}
+SHIPPED = sorted(one for one in (project.root() / "params").glob("*.yaml") if one.name not in NO_RUNS)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -294,3 +294,13 @@ def test_read_yaml_keeps_plain_values(path: Path) -> None:
     path.write_text("a: [1, 2.5, true, null, word]\nb: {c: 'yes'}\n")
 
     assert read_yaml(path) == {"a": [1, 2.5, True, None, "word"], "b": {"c": "yes"}}
+
+
+def test_the_shipped_alerts_can_be_read_and_tell_nobody() -> None:
+    """Whoever wants to be told has to name a channel first."""
+    from perflib.watching.commands import read_routes
+
+    routes = read_routes()
+
+    assert routes.default.to == ()
+    assert routes.routes == ()

@@ -70,7 +70,13 @@ def params_file(tmp_path: Path, own_folders: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def begin(params_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+def told() -> list[str]:
+    """Return what the run did for the history."""
+    return []
+
+
+@pytest.fixture
+def begin(params_file: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]) -> Callable[..., Outcome]:
     """Return a function that runs the params file with given notebooks; every save is held against the schema."""
     save = book_module.Book.save
 
@@ -85,6 +91,9 @@ def begin(params_file: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., O
         monkeypatch.setattr(run_module, "get_workload", lambda name, seed: made)
         monkeypatch.setattr(run_module, "execute", notebooks)
         monkeypatch.setattr(run_module, "check_recipes", lambda *given: lacking or {})
+        # What a run gives to the history is tested where it is made; here it would time canaries for every test.
+        monkeypatch.setattr(run_module, "begin_record", lambda run, workload, **asked: told.append("begun"))
+        monkeypatch.setattr(run_module, "enter_history", lambda run, **asked: told.append("entered"))
         return run_params(params_file, stream=options.pop("stream", io.StringIO()), **options)
 
     monkeypatch.setattr(book_module.Book, "save", checked_save)
@@ -164,6 +173,13 @@ def test_the_exit_code_follows_from_the_records(
 
     assert outcome.summary.exit_code == exit_code
     assert {one.name for one in outcome.candidates} == {"int8", "static-int8", "bf16"}
+
+
+def test_a_run_that_ends_enters_the_history(begin: Callable[..., Outcome], told: list[str]) -> None:
+    """Where it measured is written first, and its results are added last."""
+    begin(FakeNotebooks())
+
+    assert told == ["begun", "entered"]
 
 
 def test_a_run_without_experiments_is_done(begin: Callable[..., Outcome], params_file: Path) -> None:
