@@ -38,6 +38,11 @@ WITHOUT_UNIT = {
     # A gate compares shares or counts; its sentence says which.
     *(f"Gate.{field}" for field in ("measured", "low", "high", "limit", "warn_limit")),
     "Validation.mcnemar_p",  # a probability, and known by this name
+    # The series' own unit, which is a field beside it.
+    *("HistoryPoint.value", "SeriesCheck.value", "Nomination.before_value", "Nomination.after_value"),
+    "SeriesScan.levels",
+    *("Canary.evidence", "Rerun.evidence"),  # pure numbers
+    *("Confirmation.ratio", "Culprit.ratio", "Rerun.ratio"),  # they are one
     "Candidate.accuracy_change",  # named so in run.json's contract; a share
 }
 

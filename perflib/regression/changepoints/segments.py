@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from perflib.regression.changepoints.fast import FAR_RATIOS, far_thresholds
 from perflib.regression.changepoints.noise import Floats, Noise, measure_noise
-from perflib.regression.changepoints.shift import is_worth_telling, shift_at
+from perflib.regression.changepoints.shift import SIDE_COUNT, Shift, is_worth_telling, shift_at
 
 LEAST_COUNT = 5
 _SHUFFLES_COUNT = 199
@@ -94,22 +95,38 @@ def _change_in(logs: Floats, before: Floats, *, least_nat: float, seed: int) -> 
     place = int(statistic.argmax()) + 1
     if statistic[place - 1] < _FLOOR:
         return 0
-    noise = _noise(np.concatenate([before, logs]), len(before) + place)
+    known = np.concatenate([before, logs])
+    noise = _noise(known, len(before) + place)
     # Noise moves the largest statistic by some runs; of places nearly as likely the clearest shift is meant.
     near = range(max(place - _REACH_COUNT, LEAST_COUNT), min(place + _REACH_COUNT, len(logs) - LEAST_COUNT) + 1)
     likely = [one for one in near if statistic[one - 1] >= _NEARLY_RATIO * statistic[place - 1]]
     shifts = {one: shift_at(logs, one, noise) for one in likely}
-    place = max(shifts, key=lambda one: shifts[one].nearest_nat)
-    if not is_worth_telling(shifts[place], noise, after_count=len(logs) - place, least_nat=least_nat):
+    place = max(shifts, key=lambda one: (shifts[one].nearest_nat, statistic[one - 1]))
+    after_count = len(logs) - place
+    if not is_worth_telling(shifts[place], noise, after_count=after_count, least_nat=least_nat):
+        return 0
+    if not _stands_out(shifts[place], _residuals(known, len(before) + place), after_count):
         return 0
     return place if statistic[place - 1] > _threshold(scores, noise.rho, seed) else 0
 
 
+def _stands_out(shift: Shift, residuals: Floats, count: int) -> bool:
+    """
+    Say whether a shift is larger than what the tail of the noise makes of so many runs.
+
+    Medians forgive outliers, and in noise with a long tail five of them come together sooner than one thinks.
+    """
+    above, below = far_thresholds(residuals)
+    part_ratio = FAR_RATIOS[6] * math.sqrt(6 / min(count, SIDE_COUNT))
+    return abs(shift.estimate_nat) > part_ratio * (above if shift.estimate_nat > 0 else below)
+
+
 def _noise(logs: Floats, place: int) -> Noise:
-    levels = np.concatenate(
-        [np.full(place, np.median(logs[:place])), np.full(len(logs) - place, np.median(logs[place:]))]
-    )
-    return measure_noise(logs, levels)
+    return measure_noise(logs, logs - _residuals(logs, place))
+
+
+def _residuals(logs: Floats, place: int) -> Floats:
+    return np.concatenate([logs[:place] - np.median(logs[:place]), logs[place:] - np.median(logs[place:])])
 
 
 def _scores(logs: Floats) -> Floats:

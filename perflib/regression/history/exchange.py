@@ -1,5 +1,6 @@
 """A history as a file: all results as Parquet or CSV, with their digests, out and in again."""
 
+import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,16 @@ from sqlalchemy import select
 
 from perflib.errors import DataError, ParameterError
 from perflib.records import write_bytes, write_parquet
-from perflib.regression.history.opening import translated
-from perflib.regression.history.rows import Row, check_point, check_row, insert_rows, points_of
+from perflib.regression.history.rows import (
+    OPTIONAL,
+    Row,
+    check_point,
+    check_row,
+    check_ulid,
+    fields_of,
+    insert_rows,
+    points_of,
+)
 from perflib.regression.history.store import History
 from perflib.regression.history.tables import POINT_FIELDS, result
 
@@ -48,7 +57,7 @@ def rows_of(history: History, *, without: Iterable[str] = ()) -> list[Row]:
     """Return every checked row, in the order lived; those with a known digest left out."""
     known = frozenset(without)
     asked = select(*(result.c[name] for name in COLUMNS)).order_by(result.c.order_ulid, result.c.id)
-    with translated(history.engine), history.engine.connect().execution_options(is_reading=True) as connection:
+    with history.reading() as connection:
         rows = [dict(row) for row in connection.execute(asked).mappings()]
     for row in rows:
         check_row(row)
@@ -57,10 +66,13 @@ def rows_of(history: History, *, without: Iterable[str] = ()) -> list[Row]:
 
 def add_rows(history: History, rows: list[Row]) -> int:
     """Write checked rows at their own places in the order; return how many were new."""
-    for point in points_of(rows):
+    bare: list[Row] = []
+    for point, row in zip(points_of(rows), rows, strict=True):
         check_point(point)
-    bare = [{name: row[name] for name in (*POINT_FIELDS, "order_ulid")} for row in rows]
-    with translated(history.engine), history.engine.begin() as connection:
+        check_ulid(row["order_ulid"], f"the place of run {point.run_id}")
+        # As an append writes it: a whole number in a file becomes a float, and its digest that of the float.
+        bare.append({**fields_of(point), "order_ulid": row["order_ulid"]})
+    with history.writing() as connection:
         return insert_rows(connection, bare)
 
 
@@ -75,8 +87,8 @@ def write_frame(frame: "pd.DataFrame", path: Path) -> Path:
     """Write a table as its file's name says."""
     if path.suffix == ".parquet":
         return write_parquet(path, frame)
-    # 17 digits bring every float back as it was.
-    write_bytes(path, frame.to_csv(index=False, float_format="%.17g").encode())
+    # 17 digits bring every float back as it was; quotes keep any line break inside its field.
+    write_bytes(path, frame.to_csv(index=False, float_format="%.17g", quoting=csv.QUOTE_NONNUMERIC).encode())
     return path
 
 
@@ -91,7 +103,7 @@ def read_rows(path: Path) -> list[Row]:
             if path.suffix == ".parquet"
             else pd.read_csv(path, dtype=texts, keep_default_na=False, float_precision="round_trip")
         )
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path} cannot be read as a history ({reason}); export it again.") from error
     if set(frame.columns) != set(COLUMNS):
@@ -110,6 +122,5 @@ def check_suffix(path: Path) -> None:
 
 def _plain(row: Row) -> Row:
     """Give absent values back their None: Parquet reads them as NaN, CSV as empty text."""
-    optional = ("driver", "image_digest", "mark")
-    empty = {name: None for name in optional if row[name] == "" or row[name] is None or row[name] != row[name]}
+    empty = {name: None for name in OPTIONAL if row[name] == "" or row[name] is None or row[name] != row[name]}
     return {**row, **empty}

@@ -1,30 +1,33 @@
 """
-Opening the database: its address, its settings, its schema, and the sentences for what can go wrong.
+Opening the database: its address, its settings and its schema.
 
 SQLite keeps a write-ahead log, so that readers never wait for a writer, and syncs it with every commit: what was
-acknowledged survives. A schema that is older is brought up to date by alembic, under a lock; a newer one is refused.
+acknowledged survives. PostgreSQL gets one writer at a time as well, so that both behave the same. A schema that is
+older is brought up to date by alembic, under a lock; a newer one is refused.
 """
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, make_url, select, table, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from perflib import project
-from perflib.errors import DataError, ParameterError, PerflibError, SetupError
+from perflib.errors import DataError, ParameterError, SetupError
+from perflib.regression.history.tables import metadata
+from perflib.regression.history.trouble import shown, translated
 
 URL_VARIABLE = "PERFLIB_HISTORY_URL"
 WAIT_SEC = 30.0
-# The newest migration; `migrations/versions` holds the way to it.
-SCHEMA = "0002"
+# Every migration, oldest first; `migrations/versions` holds the way from each to the next.
+SCHEMAS = ("0001", "0002")
 _VERSION_TABLE = "schema_version"
-_ADVISORY_LOCK = 7_263_414
+_SCHEMA_LOCK, _WRITING_LOCK = 7_263_414, 7_263_415
+_REACH_SEC = 10
 
 
 def default_url() -> str:
@@ -36,174 +39,208 @@ def open_engine(address: str, *, wait_sec: float = WAIT_SEC) -> Engine:
     """
     Connect, and bring the schema up to date.
 
+    A file of no bytes is refused, because SQLite would take it for a new database: ours is never empty, so it was
+    emptied. A new one is made under the lock beside it.
+
     Args:
         address: Of SQLAlchemy.
         wait_sec: How long to wait for another writer.
 
     Raises:
-        ParameterError: If the address cannot be read.
-        SetupError: If the database cannot be reached or written, or its driver is not installed.
+        ParameterError: If the address cannot be read, or is none of SQLite or PostgreSQL.
+        SetupError: If the database cannot be reached or written, is locked, or its driver is not installed.
         DataError: If the file is no history, is damaged, or was written by a newer perflib.
     """
+    url = _read_address(address)
+    engine = _sqlite(url, wait_sec) if url.get_backend_name() == "sqlite" else _server(url, wait_sec)
     try:
-        url = make_url(address)
-    except ArgumentError:
-        raise ParameterError(
-            f"the address of the history in {URL_VARIABLE} cannot be read; write it as sqlite:////folder/file or "
-            "postgresql+psycopg://user@host/name."
-        ) from None
-    engine = _sqlite(url, wait_sec) if url.get_backend_name() == "sqlite" else _server(url)
-    with translated(engine):
-        _bring_up_to_date(engine)
+        with translated(engine):
+            _bring_up_to_date(engine, wait_sec)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
-@contextlib.contextmanager
-def translated(engine: Engine) -> Iterator[None]:
-    """Turn what the database says into one sentence; passwords in its address are left out."""
-    where = engine.url.render_as_string(hide_password=True)
+def _read_address(address: str) -> URL:
     try:
-        yield
-    except PerflibError:
-        raise
-    except SQLAlchemyError as error:
-        raise _said(error, where) from error
-
-
-def _said(error: SQLAlchemyError, where: str) -> PerflibError:
-    original = getattr(error, "orig", None)
-    words = " ".join(str(original or error).split())[:200]
-    code = getattr(original, "sqlite_errorcode", None)
-    # The lower byte is the kind; what stands above it says where it happened.
-    kind = None if code is None else code & 0xFF
-    if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return DataError(
-            f"the history {where} is damaged ({words}); put the file aside and take the past from where it was pushed "
-            "or exported."
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        # The address may hold a password, so it is not repeated.
+        raise ParameterError(
+            f"the address of the history cannot be read; write it, or {URL_VARIABLE}, as sqlite:////folder/file or "
+            "postgresql+psycopg://user@host/name."
+        ) from None
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ParameterError(
+            f"a history cannot lie in `{url.get_backend_name()}`; it lies in sqlite or postgresql+psycopg."
         )
-    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return SetupError(f"the history {where} is locked by another program ({words}); wait for it to end.")
-    if kind == sqlite3.SQLITE_FULL:
-        return SetupError(f"the disk of the history {where} is full; free space, nothing was half-written.")
-    if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
-        return SetupError(f"the history {where} cannot be written ({words}); make its folder writable.")
-    if isinstance(error, OperationalError):
-        return SetupError(f"the history {where} cannot be reached ({words}); see that its server runs.")
-    return DataError(f"the history {where} refused ({words}); see `perflib history verify`.")
+    return url
+
+
+def _connecting(url: URL, **options: Any) -> Engine:
+    try:
+        return create_engine(url, **options)
+    except NoSuchModuleError:
+        raise ParameterError(
+            f"no driver is called `{url.drivername}`; a history lies in sqlite or postgresql+psycopg."
+        ) from None
+    except ImportError as error:
+        raise SetupError(
+            f"the driver of {url.drivername} is not installed ({error.name}); install perflib[postgres]."
+        ) from None
 
 
 def _sqlite(url: URL, wait_sec: float) -> Engine:
-    if url.database and url.database != ":memory:":
-        _prepare_file(Path(url.database))
-    engine = create_engine(url, connect_args={"timeout": wait_sec})
+    engine = _connecting(url, connect_args={"timeout": wait_sec})
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:
         # Transactions are begun by us, at once for writing: sqlite3 would begin them late and fail to upgrade a lock.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for setting in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={round(1000 * wait_sec)}"):
+        for setting in (f"busy_timeout={round(1000 * wait_sec)}", "journal_mode=WAL", "synchronous=FULL"):
             cursor.execute(f"PRAGMA {setting}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        is_reading = connection.get_execution_options().get("is_reading", False)
-        connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if _is_reading(connection) else "BEGIN IMMEDIATE")
 
     return engine
 
 
-def _prepare_file(path: Path) -> None:
-    """Make the folder; refuse a file that was emptied, which SQLite would take for a new database."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_emptied = path.is_file() and not path.stat().st_size and not path.with_name(f"{path.name}-wal").exists()
-    except OSError as error:
-        raise SetupError(
-            f"the history's folder {path.parent} cannot be made ({error.strerror}); choose a writable one."
-        ) from error
-    if is_emptied and not _is_being_made(path):
-        raise DataError(
-            f"the history {path} is an empty file; put it aside and take the past from where it was pushed or exported."
-        )
+def _server(url: URL, wait_sec: float) -> Engine:
+    engine = _connecting(url, pool_pre_ping=True, connect_args={"connect_timeout": _REACH_SEC})
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET lock_timeout = {round(1000 * wait_sec)}")
+        cursor.close()
+        connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if _is_reading(connection):
+            # Several statements see one moment, or a reader would take an append between them for damage.
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        else:
+            # Two appends to one run would each write a digest of the run without the other's rows.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITING_LOCK})")
+
+    return engine
 
 
-def _is_being_made(path: Path) -> bool:
-    """Say whether another process makes the file at this moment: it holds the lock meanwhile."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(_lock_path(path))
-    try:
-        with lock.acquire(timeout=WAIT_SEC):
-            return bool(path.is_file() and path.stat().st_size)
-    except (Timeout, OSError):
-        return True
+def _is_reading(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("is_reading", False))
 
 
-def _lock_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
+def _file(engine: Engine) -> Path | None:
+    """Return the file of a database that has one."""
+    name = engine.url.database
+    is_file = engine.url.get_backend_name() == "sqlite" and name not in (None, "", ":memory:")
+    return Path(str(name)) if is_file else None
 
 
-def _server(url: URL) -> Engine:
-    try:
-        return create_engine(url, pool_pre_ping=True)
-    except NoSuchModuleError:
-        raise ParameterError(
-            f"no database is called `{url.get_backend_name()}`; a history lies in sqlite or postgresql+psycopg."
-        ) from None
-    except ImportError as error:
-        raise SetupError(
-            f"the driver of {url.get_backend_name()} is not installed ({error.name}); install perflib[postgres]."
-        ) from None
-
-
-def _bring_up_to_date(engine: Engine) -> None:
-    if _schema(engine) == SCHEMA:
+def _bring_up_to_date(engine: Engine, wait_sec: float) -> None:
+    path = _file(engine)
+    if (path is None or _size_bytes(path)) and _schema(engine) == SCHEMAS[-1]:
         return
-    with _alone(engine):
+    with _alone(engine, wait_sec), _made_whole(path):
         found = _schema(engine)
-        if found is not None and found > SCHEMA:
-            raise DataError(
-                f"the history {engine.url.render_as_string(hide_password=True)} was written by a newer perflib (schema "
-                f"{found}, this one knows {SCHEMA}); upgrade perflib."
-            )
-        if found != SCHEMA:
+        if found != SCHEMAS[-1]:
+            _check_schema(engine, found)
             from perflib.regression.history.migrations.upgrade import upgrade
 
             upgrade(engine, version_table=_VERSION_TABLE)
 
 
+@contextlib.contextmanager
+def _made_whole(path: Path | None) -> Iterator[None]:
+    """Refuse a file that was emptied or taken away, and leave none behind if a new one cannot be made."""
+    is_new = path is not None and not path.exists()
+    if path is not None and not _size_bytes(path):
+        # With an empty file, or none, SQLite would throw the log away as well.
+        log = path.with_name(f"{path.name}-wal")
+        if not is_new or _size_bytes(log):
+            what = "is missing beside its log" if is_new else "is an empty file"
+            raise DataError(
+                f"the history {path} {what}; put what is left aside and take the past from where it was pushed or "
+                "exported."
+            )
+    try:
+        yield
+    except BaseException:
+        if path is not None and is_new and path.exists() and not _size_bytes(path):
+            path.unlink()
+        raise
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _schema(engine: Engine) -> str | None:
-    """Return the schema of the database; None for a new one."""
+    """Return the schema of the database; None for a new one, `DataError` for one that is not ours."""
     with engine.connect().execution_options(is_reading=True) as connection:
-        if _VERSION_TABLE not in inspect(connection).get_table_names():
-            return None
-        found = connection.execute(select(column("version_num")).select_from(table(_VERSION_TABLE))).scalar()
-        return None if found is None else str(found)
+        names = set(inspect(connection).get_table_names())
+        found = None
+        if _VERSION_TABLE in names:
+            found = connection.scalar(select(column("version_num")).select_from(table(_VERSION_TABLE)))
+    ours = names if engine.url.get_backend_name() == "sqlite" else names & set(metadata.tables)
+    if found is None and ours - {_VERSION_TABLE}:
+        raise DataError(
+            f"{shown(engine.url)} has tables and no number of a history's schema; it is damaged or no history, give "
+            "the history a database of its own."
+        )
+    return None if found is None else str(found)
+
+
+def _check_schema(engine: Engine, found: str | None) -> None:
+    if found is not None and found not in SCHEMAS:
+        raise DataError(
+            f"the history {shown(engine.url)} was written by a newer perflib (schema {found}, this one knows "
+            f"{SCHEMAS[-1]}); upgrade perflib."
+        )
 
 
 @contextlib.contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Let one process at a time change the schema."""
-    if engine.url.get_backend_name() == "sqlite":
-        from filelock import FileLock
-
-        if not engine.url.database or engine.url.database == ":memory:":
-            yield
-            return
-        try:
-            with FileLock(_lock_path(Path(engine.url.database)), timeout=WAIT_SEC):
-                yield
-        except OSError as error:
-            raise SetupError(
-                f"the history's folder {Path(engine.url.database).parent} cannot be written ({error.strerror}); make "
-                "it writable."
-            ) from error
-        return
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+def _alone(engine: Engine, wait_sec: float) -> Iterator[None]:
+    """Let one process at a time make a database or change its schema."""
+    path = _file(engine)
+    if path is not None:
+        lock = _held(path, wait_sec)
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
+            lock.release()
+    elif engine.url.get_backend_name() == "sqlite":
+        yield
+    else:
+        # Reading, because the migration, in another connection, takes the lock of writers.
+        with engine.connect().execution_options(is_reading=True) as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+            yield
+
+
+def _held(path: Path, wait_sec: float) -> Any:
+    from filelock import FileLock, Timeout
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=wait_sec)
+        lock.acquire()
+    except Timeout:
+        raise SetupError(
+            f"another process has worked on the schema of {path} for {wait_sec:g} s; wait for it to end."
+        ) from None
+    except OSError as error:
+        raise SetupError(
+            f"the history's folder {path.parent} cannot be written ({error.strerror}); make it writable or choose "
+            "another one."
+        ) from error
+    return lock

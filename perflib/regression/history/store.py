@@ -13,24 +13,23 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from ulid import ULID
 
 from perflib.errors import DataError
-from perflib.regression.history.opening import WAIT_SEC, default_url, open_engine, translated
-from perflib.regression.history.rows import (
-    check_point,
-    content_of,
+from perflib.regression.history.contents import (
+    document_of,
     document_row,
-    fields_of,
+    good_of,
     good_sha256,
     insert_good,
-    insert_rows,
-    points_of,
     replace_document,
 )
+from perflib.regression.history.opening import WAIT_SEC, default_url, open_engine
+from perflib.regression.history.rows import by_run, check_point, check_ulid, fields_of, insert_rows, points_of
 from perflib.regression.history.tables import KEY_FIELDS, document, good, result
+from perflib.regression.history.trouble import translated
 from perflib.results.history import Good, HistoryPoint, SeriesKey
 
 Document = dict[str, Any]
@@ -78,7 +77,7 @@ class History:
 
     def append(self, points: Sequence[HistoryPoint]) -> int:
         """
-        Add the results of one run; what is there already, with the same content, is left as it is.
+        Add the results of a run; what is there already, with the same content, is left as it is.
 
         Returns:
             How many were new.
@@ -89,28 +88,29 @@ class History:
         """
         for point in points:
             check_point(point)
-        with self._writing() as connection:
-            order = self._order(connection, points) if points else ""
-            return insert_rows(connection, [{**fields_of(point), "order_ulid": order} for point in points])
+        with self.writing() as connection:
+            return sum(self._append_run(connection, of_run) for of_run in by_run(points))
 
-    def _order(self, connection: Connection, points: Sequence[HistoryPoint]) -> str:
+    def _append_run(self, connection: Connection, points: Sequence[HistoryPoint]) -> int:
+        first = points[0]
+        order = self._place(connection, first.run_ulid, among=[result.c.host_id == first.host_id])
+        return insert_rows(connection, [{**fields_of(point), "order_ulid": order} for point in points])
+
+    def _place(self, connection: Connection, run_ulid: str, *, among: Sequence[ColumnElement[bool]]) -> str:
         """
         Return where a run stands in the order lived: at its ulid, unless the clock was set back.
 
-        Then it stands right behind the newest run of its host.
+        Then it stands right behind the newest of these rows.
         """
-        first = points[0]
-        newest = connection.scalar(select(func.max(result.c.order_ulid)).where(result.c.host_id == first.host_id))
-        return self._place(connection, first.run_ulid, newest)
-
-    def _place(self, connection: Connection, run_ulid: str, newest: str | None) -> str:
         known = connection.scalar(select(func.max(result.c.order_ulid)).where(result.c.run_ulid == run_ulid))
         if known is not None:
             return str(known)
-        # A run of yesterday that is added today has its own place; a run "of yesterday" in a clock's future has not.
-        if newest is None or run_ulid > newest or self._now() >= ULID.from_str(newest).datetime:
+        newest = connection.scalar(select(func.max(result.c.order_ulid)).where(*among))
+        if newest is None or run_ulid > newest:
             return run_ulid
-        return str(ULID.from_int(int(ULID.from_str(newest)) + 1))
+        # A run of yesterday that is added today has its own place; a run "of yesterday" in a clock's future has not.
+        last = check_ulid(newest, "the newest result of the history")
+        return run_ulid if self._now() >= last.datetime else str(ULID.from_int(int(last) + 1))
 
     def series(
         self,
@@ -129,18 +129,12 @@ class History:
             before_run_ulid: Only runs before this one, in the order lived; one that is not there yet comes last.
             with_marked: Whether points that are no baseline are returned too.
         """
-        asked = select(result).where(*(result.c[name] == getattr(key, name) for name in KEY_FIELDS))
+        among = [result.c[name] == getattr(key, name) for name in KEY_FIELDS]
+        asked = select(result).where(*among)
         if not with_marked:
             asked = asked.where(result.c.mark.is_(None))
-        if before_run_ulid is not None:
-            asked = asked.where(result.c.order_ulid < self._order_of(before_run_ulid))
         asked = asked.order_by(result.c.order_ulid.desc(), result.c.id.desc()).limit(last_count)
-        return self._points(asked)[::-1]
-
-    def _order_of(self, run_ulid: str) -> str:
-        with self._reading() as connection:
-            newest = connection.scalar(select(func.max(result.c.order_ulid)))
-            return self._place(connection, run_ulid, newest)
+        return self._points(asked, before_run_ulid, among)[::-1]
 
     def keys(self, *, hardware_class: str | None = None, workload: str | None = None) -> list[SeriesKey]:
         """Return the name of every series, sorted."""
@@ -149,8 +143,11 @@ class History:
             asked = asked.where(result.c.hardware_class == hardware_class)
         if workload is not None:
             asked = asked.where(result.c.workload == workload)
-        with self._reading() as connection:
-            return sorted(SeriesKey(*row) for row in connection.execute(asked))
+        with self.reading() as connection:
+            rows = [tuple(row) for row in connection.execute(asked)]
+        if not all(isinstance(word, str) for row in rows for word in row):
+            raise DataError("the name of a series was changed after it was written; see `perflib history verify`.")
+        return sorted(SeriesKey(*row) for row in rows)
 
     def run_points(self, run_ulid: str) -> list[HistoryPoint]:
         """Return every result of a run."""
@@ -158,22 +155,22 @@ class History:
 
     def newest_run_ulid(self, hardware_class: str, workload: str, *, before: str | None = None) -> str | None:
         """Return the newest run of a workload on a hardware class, perhaps before another; None if there is none."""
-        asked = select(result.c.run_ulid).where(
-            result.c.hardware_class == hardware_class, result.c.workload == workload
-        )
-        if before is not None:
-            asked = asked.where(result.c.order_ulid < self._order_of(before))
-        with self._reading() as connection:
-            found = connection.scalar(asked.order_by(result.c.order_ulid.desc()).limit(1))
-        return None if found is None else str(found)
+        among = [result.c.hardware_class == hardware_class, result.c.workload == workload]
+        asked = select(result).where(*among).order_by(result.c.order_ulid.desc()).limit(1)
+        found = self._points(asked, before, among)
+        return found[0].run_ulid if found else None
 
     def count(self) -> int:
         """Return how many results there are."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(connection.scalar(select(func.count()).select_from(result)) or 0)
 
-    def _points(self, asked: Select[Any]) -> list[HistoryPoint]:
-        with self._reading() as connection:
+    def _points(
+        self, asked: Select[Any], before: str | None = None, among: Sequence[ColumnElement[bool]] = ()
+    ) -> list[HistoryPoint]:
+        with self.reading() as connection:
+            if before is not None:
+                asked = asked.where(result.c.order_ulid < self._place(connection, before, among=among))
             rows = connection.execute(asked).mappings().all()
         return points_of(rows)
 
@@ -181,7 +178,7 @@ class History:
 
     def put_good(self, one: Good) -> None:
         """Remember a good run; the same one twice is one."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             insert_good(connection, one)
 
     def goods(
@@ -193,13 +190,13 @@ class History:
             asked = asked if wanted is None else asked.where(column == wanted)
         if hardware_class is not None:
             asked = asked.where(good.c.hardware_class == hardware_class)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(asked).mappings().all()
-        return [Good.from_dict(content_of(row, "a good run"), source="a good run") for row in rows]
+        return [good_of(row) for row in rows]
 
     def drop_good(self, one: Good) -> None:
         """Forget a good run."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(delete(good).where(good.c.content_sha256 == good_sha256(one)))
 
     # --- documents ----------------------------------------------------------------------------------------------
@@ -207,8 +204,8 @@ class History:
     def put_document(self, kind: str, ulid: str, data: Document) -> None:
         """File a new document; `DataError`, and the old one stays, where the ulid is taken."""
         try:
-            with self._writing() as connection:
-                connection.execute(insert(document), [document_row(kind, ulid, data)])
+            with self.writing() as connection:
+                connection.execute(insert(document), [document_row(kind, ulid, 1, data)])
         except DataError as error:
             if isinstance(error.__cause__, IntegrityError):
                 raise DataError(f"{kind} {ulid} is filed already; change the one that is there.") from error
@@ -216,15 +213,15 @@ class History:
 
     def documents(self, kind: str) -> list[Document]:
         """Return every document of a kind, in the order of their ulids."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(document).where(document.c.kind == kind).order_by(document.c.ulid))
-            return [content_of(row, f"{kind} {row['ulid']}") for row in rows.mappings()]
+            return [document_of(row) for row in rows.mappings()]
 
     def document(self, kind: str, ulid: str) -> Document | None:
         """Return one document; None if there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(_one(kind, ulid)).mappings().first()
-        return None if row is None else content_of(row, f"{kind} {ulid}")
+        return None if row is None else document_of(row)
 
     def update_document(self, kind: str, ulid: str, change: Callable[[Document], Document]) -> Document:
         """
@@ -233,23 +230,27 @@ class History:
         Raises:
             DataError: If there is no such document; what ``change`` raises leaves the old one.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             row = connection.execute(_one(kind, ulid).with_for_update()).mappings().first()
             if row is None:
                 raise DataError(f"there is no {kind} {ulid} to change; file it first.")
-            changed = change(content_of(row, f"{kind} {ulid}"))
-            replace_document(connection, document_row(kind, ulid, changed))
+            changed = change(document_of(row))
+            written = document_row(kind, ulid, row["revision"] + 1, changed)
+            if written["content"] != row["content"]:
+                replace_document(connection, written)
         return changed
 
     # --- connections --------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """Lend a connection inside one transaction; nobody else writes meanwhile."""
         with translated(self.engine), self.engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection for reading; it waits for no writer."""
         with translated(self.engine), self.engine.connect().execution_options(is_reading=True) as connection:
             yield connection
 

@@ -2,7 +2,8 @@
 The tables of the history, the same on SQLite and PostgreSQL.
 
 Every row stores the sha256 of its content. `append_log` has a row for each run with the digest of all its rows, so that
-a row that was removed or slipped in is found as well as one that was changed.
+a row that was removed or slipped in is found as well as one that was changed. A document counts its revisions, so that
+of two copies the later one is known.
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ result = Table(
 )
 Index("series", *(result.c[name] for name in KEY_FIELDS), result.c.order_ulid)
 Index("newest_of_host", result.c.host_id, result.c.order_ulid)
+Index("newest_of_class", result.c.hardware_class, result.c.workload, result.c.order_ulid)
 
 append_log = Table(
     "append_log",
@@ -59,6 +61,7 @@ document = Table(
     metadata,
     Column("kind", String(40), primary_key=True),
     Column("ulid", String(26), primary_key=True),
+    Column("revision", Integer, nullable=False),
     Column("content", Text, nullable=False),
     Column("content_sha256", String(64), nullable=False),
 )

@@ -26,6 +26,7 @@ def upgrade() -> None:
     )
     op.create_index("series", "result", [*_KEY, "order_ulid"])
     op.create_index("newest_of_host", "result", ["host_id", "order_ulid"])
+    op.create_index("newest_of_class", "result", ["hardware_class", "workload", "order_ulid"])
     op.create_table(
         "append_log",
         sa.Column("run_ulid", sa.String(26), primary_key=True),

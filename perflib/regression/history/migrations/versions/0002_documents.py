@@ -19,6 +19,7 @@ def upgrade() -> None:
         "document",
         sa.Column("kind", sa.String(40), primary_key=True),
         sa.Column("ulid", sa.String(26), primary_key=True),
+        sa.Column("revision", sa.Integer, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
         sa.Column("content_sha256", sa.String(64), nullable=False),
     )
