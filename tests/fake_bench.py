@@ -110,8 +110,10 @@ def make_comparison(
     memory: float = 1.0,
     level_ratio: float = 1.0,
 ) -> Comparison:
-    """Return a comparison at 1 % whose lives have these log-ratios; the baseline's level is scaled by ``level_ratio``."""
-    process = Process(True, 0, 0, 1.0, 100_000_000, None)
+    """Return a comparison at 1 % with these lives; the level of its baseline is scaled by ``level_ratio``."""
+    process = Process(
+        is_first=True, hash_seed=0, padding_bytes=0, load_sec=1.0, peak_rss_bytes=100_000_000, peak_device_bytes=None
+    )
     timing = ArmTiming(_SLOT_SEC, 320.0 / level_ratio, None, None, _percentiles(0.004 * level_ratio))
     lives = tuple(Life("baseline", (), value) for value in log_ratios)
     measured = tuple(
