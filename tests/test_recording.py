@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from perflib.regression.history.store import open_history
 
 from perflib.errors import ParameterError, SetupError
 from perflib.pipeline import Outcome
+from perflib.regression.history.store import open_history
 from perflib.results.history import METRICS, EnvironmentLock, HistoryPoint, Provenance
 from perflib.results.regression import Canary, Quarantine
 from perflib.runs import Run

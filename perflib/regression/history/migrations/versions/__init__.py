@@ -1,0 +1,1 @@
+"""One script for each schema; their numbers are their order."""
