@@ -27,15 +27,18 @@ from perflib.pipeline.schema import run_schema
 from perflib.results import (
     Baseline,
     Build,
+    Canary,
     Ceilings,
     Comparison,
     EndToEnd,
+    EnvironmentLock,
     Failure,
     Findings,
     Ladder,
     MachineCeilings,
     Prediction,
     Profile,
+    Provenance,
     Roofline,
     RunSummary,
     Validation,
@@ -508,6 +511,10 @@ def test_a_report_of_no_run_is_refused(params_file: Path, tmp_path: Path) -> Non
 # --- one real run -----------------------------------------------------------------------------------------------
 
 RECORDS = {
+    "canary-cpu": Canary,
+    "canary-memory": Canary,
+    "environment-lock-run": EnvironmentLock,
+    "provenance-run": Provenance,
     "ceilings-machine": Ceilings,
     "machine-ceilings-machine": MachineCeilings,
     "profile-baseline-offline": Profile,
