@@ -20,7 +20,7 @@ from perflib.runs import Run
 from perflib.watching.goods import keep_good
 from perflib.watching.open import Watch, open_watch
 from perflib.watching.points import BASELINE, points_of_run
-from perflib.watching.provenance import host_id, write_provenance
+from perflib.watching.provenance import host_id, read_provenance, write_provenance
 from perflib.workloads.base import Workload
 
 # As many canaries as the class is known by.
@@ -64,7 +64,7 @@ def _past(watch: Watch, canary: Canary, metric: str) -> list[float]:
 
 def begin_record(run: Run, workload: Workload, *, is_canary_asked: bool, say: Callable[[str], None]) -> None:
     """
-    Write where and under what the run measures, after a look at the machine.
+    Write where and under what the run measures, after a look at the machine; once in a run.
 
     Args:
         run: At its beginning.
@@ -72,6 +72,8 @@ def begin_record(run: Run, workload: Workload, *, is_canary_asked: bool, say: Ca
         is_canary_asked: Whether the frozen reference workloads are run first.
         say: Is told in one line if the machine is in quarantine or its past is unknown.
     """
+    if read_provenance(run) is not None:
+        return  # a resumed run stays the run that was begun
     mark = None
     if is_canary_asked:
         card = read_card()

@@ -12,7 +12,7 @@ from perflib.regression.changepoints.noise import Floats, Noise
 _BLOCK_COUNT, _MOST_BLOCKS_COUNT = 3, 20
 _WINDOWS_COUNT = (30, 60, 120, 240)
 _LEVEL_RATIO = 0.001
-_NOISE_COUNT = 4.0
+_NOISE_COUNT = 6.0
 
 
 def drift_since(logs: Floats, noise: Noise, *, least_nat: float) -> int | None:
@@ -22,7 +22,7 @@ def drift_since(logs: Floats, noise: Noise, *, least_nat: float) -> int | None:
     Args:
         logs: Of one level, without spikes.
         noise: About a line through them.
-        least_nat: The least effect: the whole way has to be longer, and longer than four spreads.
+        least_nat: The least effect: the whole way has to be longer, and longer than six spreads.
     """
     for count in _WINDOWS_COUNT:
         if count <= len(logs) and _is_drifting(logs[-count:], noise, least_nat):

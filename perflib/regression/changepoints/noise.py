@@ -18,6 +18,8 @@ MAD_TO_SD = 1.4826
 _SPIKE_SD_COUNT = 5.0
 _WINDOW_COUNT = 11
 _MOST_RHO = 0.9
+# Neighbours that resemble each other more than thought are what most false nominations come from.
+_ERRORS_COUNT = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +27,19 @@ class Noise:
     """
     Spread of a series about its level, in logarithms.
 
-    ``rho`` is the lag-1 autocorrelation of the residuals; ``long_run_nat`` what a mean of many runs scatters by, times
-    the root of their number.
+    ``rho`` is the lag-1 autocorrelation of the residuals and ``rho_error`` its standard error; ``long_run_nat`` is what
+    a mean of many runs may scatter by, times the root of their number.
     """
 
     sd_nat: float
     rho: float
+    rho_error: float = 0.0
 
     @property
     def long_run_nat(self) -> float:
-        """The spread that counts for means."""
-        return self.sd_nat * math.sqrt((1 + self.rho) / (1 - self.rho))
+        """The spread that counts for means, with the largest autocorrelation that few runs leave possible."""
+        rho = min(self.rho + _ERRORS_COUNT * self.rho_error, _MOST_RHO)
+        return self.sd_nat * math.sqrt((1 + rho) / (1 - rho))
 
 
 def find_spikes(logs: Floats) -> NDArray[np.bool_]:
@@ -79,4 +83,4 @@ def measure_noise(logs: Floats, levels: Floats) -> Noise:
     rho = min(max(rho + (1 + 3 * rho) / len(logs), 0.0), _MOST_RHO)
     # Differences do not feel a level that moves; neighbours that resemble each other make them too small.
     from_steps = MAD_TO_SD * float(np.median(np.abs(np.diff(logs)))) / math.sqrt(2 * (1 - rho))
-    return Noise(from_steps or MAD_TO_SD * spread, rho)
+    return Noise(from_steps or MAD_TO_SD * spread, rho, 1 / math.sqrt(len(logs)))

@@ -3,9 +3,11 @@ Where the level changed: binary segmentation by ranks, with thresholds from the 
 
 The largest Wilcoxon-score CUSUM over all places of a stretch is held against the same maximum of 199 shuffles, so its
 level holds *after* the search. Whole blocks are shuffled, because neighbouring runs resemble each other. A change also
-has to be worth telling; that is cheap and asked first.
+has to be worth telling and to stand out of the noise's tail. That is cheap and asked first, and it keeps the search over
+many stretches from finding something somewhere.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -24,6 +26,10 @@ _QUANTILE_RATIO = 0.99
 _FLOOR = 2.3
 # How far the clearest shift may lie from the largest statistic, and how near its own has to come to that.
 _REACH_COUNT, _NEARLY_RATIO = 3, 0.9
+# Shuffles of blocks do not come near a statistic of so many roots of their length; they are spared then.
+_SURE_COUNT = 5.0
+# The noise of short stretches is measured with so many runs up to their end.
+_CONTEXT_COUNT = 40
 # Stretches that end at the newest run are this much shorter from one to the next.
 _SHRINK_RATIO = 1 / math.sqrt(2)
 
@@ -68,17 +74,24 @@ def all_changes(logs: Floats, *, least_nat: float, seed: int) -> list[int]:
 
 
 def _split(logs: Floats, start: int, end: int, *, least_nat: float, seed: int) -> list[int]:
-    """Search one stretch, and then what lies on both sides of what is found."""
-    best: tuple[float, int] | None = None
+    """Search one stretch, and then what lies between the changes that are found."""
+    found: list[tuple[float, int, int, int]] = []
     for begin, stop in _seeded(start, end):
-        place = _change_in(logs[begin:stop], logs[start:begin], least_nat=least_nat, seed=seed)
+        before = logs[max(stop - _CONTEXT_COUNT, start) : begin]
+        place = _change_in(logs[begin:stop], before, least_nat=least_nat, seed=seed)
         if place:
             strength = float(_cusum(_scores(logs[begin:stop]))[place - 1])
-            best = max(best or (0.0, 0), (strength, begin + place))
-    if best is None:
+            found.append((strength, begin, stop, begin + place))
+    changes: list[int] = []
+    # The strongest first; a stretch that holds a change already has nothing to say about another.
+    for _, begin, stop, change in sorted(found, reverse=True):
+        if not any(begin < known < stop for known in changes):
+            changes.append(change)
+    if not changes:
         return []
-    left = _split(logs, start, best[1], least_nat=least_nat, seed=seed)
-    return [*left, best[1], *_split(logs, best[1], end, least_nat=least_nat, seed=seed)]
+    edges = [start, *sorted(changes), end]
+    inside = (_split(logs, left, right, least_nat=least_nat, seed=seed) for left, right in itertools.pairwise(edges))
+    return sorted([*changes, *itertools.chain.from_iterable(inside)])
 
 
 def _change_in(logs: Floats, before: Floats, *, least_nat: float, seed: int) -> int:
@@ -107,7 +120,8 @@ def _change_in(logs: Floats, before: Floats, *, least_nat: float, seed: int) -> 
         return 0
     if not _stands_out(shifts[place], _residuals(known, len(before) + place), after_count):
         return 0
-    return place if statistic[place - 1] > _threshold(scores, noise.rho, seed) else 0
+    block, strength = math.ceil(2 / (1 - noise.rho)), statistic[place - 1]
+    return place if strength > _SURE_COUNT * math.sqrt(block) or strength > _threshold(scores, block, seed) else 0
 
 
 def _stands_out(shift: Shift, residuals: Floats, count: int) -> bool:
@@ -146,10 +160,9 @@ def _cusum(scores: Floats) -> Floats:
     return statistic
 
 
-def _threshold(scores: Floats, rho: float, seed: int) -> float:
+def _threshold(scores: Floats, block: int, seed: int) -> float:
     """Return the quantile of the largest statistic over shuffles of whole blocks."""
     rng = np.random.default_rng([seed, len(scores)])
-    block = math.ceil(2 / (1 - rho))
     shuffled = np.stack([scores[_shuffled(len(scores), block, rng)] for _ in range(_SHUFFLES_COUNT)])
     statistic = _cusum(shuffled)
     statistic[:, : LEAST_COUNT - 1] = statistic[:, statistic.shape[1] - LEAST_COUNT + 1 :] = 0.0

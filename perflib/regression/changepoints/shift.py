@@ -11,7 +11,7 @@ from perflib.regression.changepoints.noise import Floats, Noise
 # As many runs on each side as are looked at.
 SIDE_COUNT = 12
 LEVEL_RATIO = 0.99
-_NOISE_COUNT = 4.5
+_NOISE_COUNT = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
