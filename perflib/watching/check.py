@@ -121,13 +121,20 @@ class _Looking:
         sound = [one for one in found if one.run_ulid not in self._excluded]
         starts = rebases(history, self._watch.book, point.key)
         good = last_good(self._goods(point.candidate), before_run_ulid=point.run_ulid)
-        return check_series(
+        found_now = check_series(
             [*on_one_level(sound, starts), point],
             # An exact metric is held against the last good run, or against where its level began anew since.
             reference_ulid=max([*([good.run_ulid] if good else []), *starts], default=None),
             is_known=point.key in self._known and not self._is_again,
             seed=self._seed,
         )
+        return found_now if found_now.state != "known" else self._known_one(found_now)
+
+    def _known_one(self, one: SeriesCheck) -> SeriesCheck:
+        """Say of a series with an open alert whether this run is as bad as was told."""
+        told = next(each for each in self._known[one.series].nominations if each.series == one.series)
+        is_worse = abs(one.value - told.after_value) < abs(one.value - told.before_value)
+        return dataclasses.replace(one, nomination=told if is_worse else None)
 
     def returned(self, series: Sequence[SeriesCheck]) -> list[SeriesKey]:
         """Return the series of open alerts that are back where they were."""

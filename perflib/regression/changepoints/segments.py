@@ -3,8 +3,8 @@ Where the level changed: binary segmentation by ranks, with thresholds from the 
 
 The largest Wilcoxon-score CUSUM over all places of a stretch is held against the same maximum of 199 shuffles, so its
 level holds *after* the search. Whole blocks are shuffled, because neighbouring runs resemble each other. A change also
-has to be worth telling and to stand out of the noise's tail. That is cheap and asked first, and it keeps the search over
-many stretches from finding something somewhere.
+has to be worth telling and to stand out of the noise's tail. That is cheap and asked first, and it keeps the search
+over many stretches from finding something somewhere.
 """
 
 import itertools
