@@ -11,9 +11,10 @@ from perflib.results.history import METRICS, EnvironmentLock, HistoryPoint, Prov
 from perflib.results.regression import Canary, Quarantine
 from perflib.runs import Run
 from perflib.watching import recording
+from perflib.watching.open import open_watch
 from perflib.watching.points import good_of_run, points_of_run
 from perflib.watching.provenance import host_id
-from perflib.watching.recording import enter_history, quarantine_mark
+from perflib.watching.recording import enter_history, judge_host, quarantine_mark
 from tests.fake_bench import lock_of, write_model
 from tests.made_runs import Made, make_run
 
@@ -122,6 +123,33 @@ def test_a_quarantined_machine_marks_its_results(state: Quarantine, words: str |
     mark = quarantine_mark(state)
 
     assert mark is None if words is None else words in str(mark)
+
+
+def test_a_class_that_began_on_a_disturbed_machine_recovers(tmp_path: Path, own_folders: Path) -> None:
+    """What is usual is what the class mostly was, so six slow runs at its beginning are outnumbered by seven."""
+    model = write_model(tmp_path / "model")
+    states = []
+    for number in range(16):
+        run = make_run(tmp_path / "runs" / f"{number:02}", model, LOCK, Made(), millisecond=number)
+        level_sec = 0.021 if number < 6 else 0.015
+        canary = Canary(
+            name="memory",
+            hardware_class=points_of_run(run)[0].hardware_class,
+            level_sec=level_sec,
+            sd_ratio=0.01,
+            evidence=1.0,
+            unit_count=8,
+            throttle_count=0,
+            steal_ratio=0.0,
+            unit_levels_sec=(level_sec,) * 8,
+        )
+        run.write(canary, canary.name)
+        with open_watch() as watch:
+            states.append(judge_host(watch, (canary,), host_id="somewhere"))
+            watch.history.append(points_of_run(run))
+
+    assert [not state.reasons for state in states] == [True] * 6 + [False] * 7 + [True] * 3
+    assert [state.is_quarantined for state in states] == [False] * 6 + [True] * 9 + [False]
 
 
 def test_a_host_is_known_without_being_named(tmp_path: Path) -> None:

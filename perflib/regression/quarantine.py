@@ -17,7 +17,7 @@ from perflib.results.regression import Canary, Quarantine
 SD_LIMIT_RATIO = 3.0
 LEVEL_LIMIT_RATIO = 0.05
 EVIDENCE_LIMIT = 100.0
-# With fewer clean canaries a class is not known yet.
+# With fewer canaries a class is not known yet.
 LEAST_PAST_COUNT = 5
 CLEAN_COUNT = 3
 # Of a confirmation, whose noise floor is shown.
@@ -34,14 +34,14 @@ def judge_machine(
     last_clean: Sequence[bool],
 ) -> Quarantine:
     """
-    Hold the canaries of a machine against the clean ones of its hardware class.
+    Hold the canaries of a machine against what its hardware class mostly was.
 
     It is not clean where (a) a canary varies more than three times as much as is usual for the class, (b) it is more
     than 5 % slower or faster than the class, (c) the machine held its clocks down, or (d) two equal arms differ.
 
     Args:
         canaries: Of this job.
-        past: Levels of past clean canaries of the class, in seconds, by name; (b) needs five.
+        past: Levels of past canaries of the class, in seconds, by name; (b) needs five.
         past_sd: Their ``sd_ratio``, by name; (a) needs five.
         was_quarantined: Whether this machine was, after its last job.
         last_clean: Whether its earlier jobs found it clean, oldest first.

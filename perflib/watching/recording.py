@@ -58,8 +58,10 @@ def judge_host(watch: Watch, canaries: tuple[Canary, ...], *, host_id: str) -> Q
 
 
 def _past(watch: Watch, canary: Canary, metric: str) -> list[float]:
+    # Marked ones too: a class that is known by the clean ones alone never recovers from a disturbed beginning, because
+    # what it then finds too fast can never become usual.
     key = SeriesKey(CANARY, canary.name, NO_SCENARIO, metric, canary.hardware_class)
-    return [point.value for point in watch.history.series(key, last_count=_PAST_COUNT, with_marked=False)]
+    return [point.value for point in watch.history.series(key, last_count=_PAST_COUNT)]
 
 
 def begin_record(run: Run, workload: Workload, *, is_canary_asked: bool, say: Callable[[str], None]) -> None:
