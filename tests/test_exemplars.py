@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from perflib.errors import DataError
-from perflib.validation.exemplars import Exemplar, exemplars, plain_cell, read_csv, write_csv
+from perflib.plain import plain_cell
+from perflib.validation.exemplars import Exemplar, exemplars, read_csv, write_csv
 from perflib.validation.predictions import Paired
 
 LABELS = ("negative", "positive")

@@ -12,7 +12,7 @@ PACKAGE = Path(perflib.__file__).parent
 
 # A room is a module or a package directly below perflib; it may import itself and the rooms written after it.
 _BASE = {"errors", "units", "records", "machine"}
-_GROUND = _BASE | {"plugins", "project", "progress", "encoded", "batching", "nvtx", "results"}
+_GROUND = _BASE | {"plugins", "project", "progress", "encoded", "batching", "nvtx", "plain", "results"}
 _BELOW_PARTS = _GROUND | {"artifact", "engines", "workloads"}
 _ROOF = {
     *(
@@ -34,6 +34,9 @@ _ROOF = {
         "verdict",
         "watching",
         "cli_watch",
+        "governing",
+        "rehearsing",
+        "cli_evidence",
     ),
     *("report", "report_view", "pdf", "pipeline", "search", "ladder", "breakeven", "cli"),
 }
@@ -48,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "encoded": _BASE | {"project", "progress"},
     "batching": set(),
     "nvtx": set(),
+    "plain": set(),
     "results": _BASE | {"project", "progress", "encoded"},
     "artifact": _GROUND | {"engines"},
     "engines": _GROUND | {"artifact"},
@@ -57,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarking": _BELOW_PARTS,
     "validation": _BELOW_PARTS,
     "regression": _BELOW_PARTS | {"benchmarking"},
-    "governance": _BELOW_PARTS,
+    "governance": _BELOW_PARTS | {"runs"},
     "gate_words": {"errors", "units", "results"},
     "plots": _GROUND | {"gate_words", "sentences"},
     "sentences": _GROUND,
@@ -89,6 +93,9 @@ OWNERS = {
     "junitparser": ("regression/alerts/",),
     "pymannkendall": ("regression/changepoints/",),
     "prometheus_client": ("regression/metrics/",),
+    "securesystemslib": ("governance/evidence/",),
+    "cyclonedx": ("governance/bom.py",),
+    "huggingface_hub": ("governance/cards.py", "workloads/", "compression/students.py"),
 }
 OPTIONAL = {"pynvml", "openvino", "nncf", "onnx", "onnxruntime", "torchao", "torch_pruning", "optuna", "tensorrt"}
 

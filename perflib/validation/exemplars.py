@@ -17,15 +17,12 @@ import numpy as np
 
 from perflib import records
 from perflib.errors import DataError
+from perflib.plain import plain_cell
 from perflib.validation import quality
 from perflib.validation.distances import kl_nat
 from perflib.validation.predictions import Paired
 
 _NONE = "no number"
-# Also in the full width that Japanese and Chinese spreadsheets take for the same.
-_FORMULA_STARTS = frozenset("=+-@＝＋－＠")
-# The quote is among them so that one that stood there already can be told from ours.
-_CELL_STARTS = ("\t", "\r", "\n", "'")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,22 +107,6 @@ def read_csv(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path} cannot be read ({error.strerror}); validate the candidate again.") from error
     except (csv.Error, ValueError) as error:
         raise DataError(f"{path} is no table of changed answers ({error}); validate the candidate again.") from error
-
-
-def plain_cell(value: Any) -> str:
-    """
-    Return a cell that no spreadsheet takes for a formula.
-
-    Example:
-        >>> plain_cell("=1+1"), plain_cell(" = yes"), plain_cell("'tis"), plain_cell(-0.5)
-        ("'=1+1", "' = yes", "''tis", '-0.5')
-    """
-    text = "" if value is None else str(value)
-    if isinstance(value, int | float):
-        return text
-    # Blanks and what nobody sees are passed over: some programs drop them and then see the formula.
-    first = next((one for one in text if one.isprintable() and not one.isspace()), "")
-    return f"'{text}" if first in _FORMULA_STARTS or text.startswith(_CELL_STARTS) else text
 
 
 def _from_cells(row: Mapping[str, str | None]) -> dict[str, Any]:
