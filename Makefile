@@ -64,7 +64,7 @@ calibrate: env ## compare models whose truth is known, for up to 90 minutes; goe
 check: env ## compare the newest run with those before it, rerun what is suspected, and tell who is to be told
 	$(BIN)/perflib check --alert
 
-drill: env ## plant three regressions and see whether the watch finds them; about five minutes
+drill: env ## plant three regressions and see whether the watch finds them; about two minutes
 	$(BIN)/perflib drill
 
 rates: env ## count how often the detector is wrong on noise, and how soon it sees a step; about half an hour

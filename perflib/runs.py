@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from perflib import project
 from perflib.artifact import SPEC_FILE, Artifact, Runtime
-from perflib.errors import DataError, ParameterError
+from perflib.errors import DataError, ParameterError, did_you_mean
 from perflib.records import Record
 from perflib.results import Build, Comparison, Failure, Profile, RunSummary, Validation
 
@@ -113,3 +113,17 @@ def open_run(folder: Path) -> Run:
     if not (folder / SUMMARY_FILE).is_file() and not (folder / "records").is_dir():
         raise ParameterError(f"{folder} is no run folder (it has no {SUMMARY_FILE}); name one of {folder.parent}.")
     return Run(folder.resolve())
+
+
+def find_run(word: str | None) -> Run:
+    """Return a run by its folder or its name, or the newest for None; `ParameterError` if there is none."""
+    if word is None:
+        newest = newest_run()
+        if newest is None:
+            raise ParameterError("there is no finished run yet; make one with `perflib run params/quickstart.yaml`.")
+        return newest
+    place = Path(word) if Path(word).is_dir() else project.outputs_dir() / word
+    if not place.is_dir():
+        known = [path.parent.name for path in project.outputs_dir().glob(f"*/{SUMMARY_FILE}")]
+        raise ParameterError(f"there is no run {word}; {did_you_mean(word, known)}")
+    return open_run(place)

@@ -18,7 +18,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from synthetic_records import comparison
 
 from perflib import machine
 from perflib.artifact import Artifact, Runtime, softmax
@@ -32,6 +31,7 @@ from perflib.validation.measure import Answered, measure
 from perflib.validation.overlaps import overlaps
 from perflib.workloads import get_workload
 from perflib.workloads.base import Split
+from tests.synthetic_records import comparison
 
 IDS = "input_ids"
 # What the data deny with; "far from" is left out, because neither word denies by itself.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import synthetic_records
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from perflib.benchmarking.lock import HELD
@@ -15,6 +14,7 @@ from perflib.pipeline.execute import executed_path
 from perflib.pipeline.plan import AFTERWARDS, PlannedStep
 from perflib.results import Failure
 from perflib.runs import Run
+from tests import synthetic_records
 
 SPEED = {"approved": "IMPROVEMENT", "quarantined": "REGRESSION", "undecided": "INCONCLUSIVE"}
 

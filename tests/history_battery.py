@@ -8,22 +8,30 @@ import dataclasses
 import datetime
 import math
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_history import DAY, FIRST_RUN, HARDWARE_CLASS, WORKLOAD, make_point, make_points, make_series, run_ulid
-from test_kept import make_good
 
 from perflib.errors import DataError
 from perflib.regression.history.exchange import export_history, import_history, rows_of
 from perflib.regression.history.store import History, open_history
 from perflib.regression.history.verify import verify_history
 from perflib.results.history import HistoryPoint, SeriesKey
+from tests.history_writer import start_writer
+from tests.synthetic_history import (
+    DAY,
+    FIRST_RUN,
+    HARDWARE_CLASS,
+    WORKLOAD,
+    make_point,
+    make_points,
+    make_series,
+    run_ulid,
+)
+from tests.test_kept import make_good
 
 KEY = SeriesKey(WORKLOAD, "int8", "single", "p50_sec", HARDWARE_CLASS)
 # Names and values that a database, a file or a query could mistake for something else.
@@ -353,9 +361,8 @@ class Concurrency:
 
     def test_a_verify_during_appends_finds_nothing(self, url: str) -> None:
         """A reader sees one moment: an append between two of its questions is no damage."""
-        writer = Path(__file__).with_name("history_writer.py")
         with open_history(url) as history:
-            with subprocess.Popen([sys.executable, str(writer), url, "1", "60"], stdout=subprocess.PIPE) as process:
+            with start_writer(url, 1, 60) as process:
                 assert process.stdout is not None
                 process.stdout.readline()
                 found = [verify_history(history)]

@@ -1,19 +1,28 @@
 """
 A process that appends runs to a history and says so, one line for each that was acknowledged.
 
-    python history_writer.py URL WRITER COUNT
+    python -m tests.history_writer URL WRITER COUNT
 
 ``WRITER`` tells its runs from those of others. The line ``ready`` comes first, when the history is open.
 """
 
+import subprocess
 import sys
-
-from synthetic_history import make_point, run_ulid
+from pathlib import Path
 
 from perflib.regression.history.store import open_history
 from perflib.results.history import HistoryPoint, SeriesKey
+from tests.synthetic_history import make_point, run_ulid
 
 POINTS_PER_RUN_COUNT = 2
+
+
+def start_writer(url: str, writer: int, count: int) -> "subprocess.Popen[str]":
+    """Start a process that appends; its output is text."""
+    command = [sys.executable, "-m", "tests.history_writer", url, str(writer), str(count)]
+    return subprocess.Popen(
+        command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def points_of_run(writer: int, place: int) -> tuple[HistoryPoint, ...]:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from synthetic_records import full_validation
-
 from perflib.results import Gate
 from perflib.validation.gates import Limit, judge
+from tests.synthetic_records import full_validation
 
 
 def ruled(gate_id: str, limit: float, *, warn_limit: float | None = None, **change: Any) -> Gate:

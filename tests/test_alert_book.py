@@ -5,11 +5,11 @@ import datetime
 import threading
 
 import pytest
-from alert_records import NOON, ULID, HandClock, MemoryStore, make_alert, make_key, make_nomination, run_ulid
 
 from perflib.errors import ParameterError
 from perflib.regression.alerts.book import WATCH, AlertBook
 from perflib.results.regression import Alert
+from tests.alert_records import NOON, ULID, HandClock, MemoryStore, make_alert, make_key, make_nomination, run_ulid
 
 P95 = make_key("p95_sec")
 

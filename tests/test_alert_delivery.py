@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from alert_records import ULID, HandClock, MemoryStore, make_alert
 
 from perflib.regression.alerts import message
 from perflib.regression.alerts.book import AlertBook
@@ -27,6 +26,7 @@ from perflib.regression.alerts.redaction import redact
 from perflib.regression.alerts.routes import Routes, parse_routes
 from perflib.regression.alerts.sending import START_SEC, apprise_send
 from perflib.results.regression import Delivery
+from tests.alert_records import ULID, HandClock, MemoryStore, make_alert
 
 TOKEN, PASSWORD, KEY = "T0k3nInThePath", "pa55word-of-ada", "k3y-in-the-query"
 ROUTES = {"channels": {"team": {"url_env": "TEAM_URL"}}, "default": {"to": ["team"], "owner": "serving team"}}

@@ -5,7 +5,14 @@ import threading
 from typing import Any, get_args
 
 import pytest
-from alert_records import (
+
+from perflib.errors import DataError, ParameterError, SetupError
+from perflib.records import dumps, loads
+from perflib.regression.alerts import lifecycle
+from perflib.regression.alerts.documents import TURN_SEC, TURNS, file_once, named_ulid, turn
+from perflib.regression.alerts.merging import adds_nothing, find_overlapping, merge, overlaps, series_of
+from perflib.results.regression import Alert, AlertEvent, AlertState
+from tests.alert_records import (
     NOON,
     HandClock,
     MemoryStore,
@@ -15,13 +22,6 @@ from alert_records import (
     make_nomination,
     run_ulid,
 )
-
-from perflib.errors import DataError, ParameterError, SetupError
-from perflib.records import dumps, loads
-from perflib.regression.alerts import lifecycle
-from perflib.regression.alerts.documents import TURN_SEC, TURNS, file_once, named_ulid, turn
-from perflib.regression.alerts.merging import adds_nothing, find_overlapping, merge, overlaps, series_of
-from perflib.results.regression import Alert, AlertEvent, AlertState
 
 STATES: tuple[AlertState, ...] = get_args(AlertState)
 ENDS = ("FIXED", "ACCEPTED", "INVALID", "MACHINE", "DOWNSTREAM")

@@ -9,7 +9,6 @@ from typing import Literal
 from xml.etree import ElementTree
 
 import pytest
-from alert_records import ULID, make_alert, make_confirmation, make_key, make_nomination
 from junitparser import Failure, JUnitXml, Skipped, TestCase
 
 from perflib.regression.alerts import message
@@ -19,6 +18,7 @@ from perflib.regression.alerts.junit import write_junit
 from perflib.regression.alerts.quantities import change_words
 from perflib.results.regression import Alert, Check, Nomination, Quarantine, Rerun, SeriesCheck
 from perflib.results.speed import Interval
+from tests.alert_records import ULID, make_alert, make_confirmation, make_key, make_nomination
 
 EXACT = Interval(1.04, 1.04, 1.04, 0.98)
 SIZE = make_nomination(

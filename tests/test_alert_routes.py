@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from alert_records import make_alert, make_key, make_nomination
 
 from perflib import project
 from perflib.errors import ParameterError
 from perflib.regression.alerts.routes import Routes, parse_routes
 from perflib.results.regression import Alert
+from tests.alert_records import make_alert, make_key, make_nomination
 
 SECRET = "xoxb-T0k3n"
 CHANNELS = {"slack": {"url_env": "TEAM_SLACK_URL"}, "on-call": {"url_env": "ON_CALL_URL"}}

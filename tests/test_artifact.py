@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import SPEC_FILE, Artifact, Lineage, Runtime, softmax
 from perflib.errors import DataError
+from tests.tiny_artifact import make_inputs, write_artifact
 
 
 def _rewrite_files(folder: Path, **change: Any) -> None:

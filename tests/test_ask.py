@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from synthetic_records import build, comparison, scenario
 
 from perflib import machine, project
 from perflib.artifact import SPEC_FILE, Artifact, ArtifactSpec, Lineage, Runtime
@@ -28,6 +27,7 @@ from perflib.validation.measure import Answered
 from perflib.validation.predictions import cache_path
 from perflib.workloads.base import Split, Splits
 from perflib.workloads.digits import Digits
+from tests.synthetic_records import build, comparison, scenario
 
 GOOD = ("great", "fine", "lovely", "wonderful")
 BAD = ("terrible", "dull", "awful", "boring")
@@ -529,9 +529,8 @@ def test_texts_with_other_labels_are_asked_perturbations_only(tmp_path: Path, wo
 
 def test_every_suite_is_known_to_the_gates() -> None:
     """A suite that is absent takes its gates with it, so its name has to be the gates' own."""
-    from synthetic_records import full_validation
-
     from perflib.validation.gates import GATES, Limit, judge
+    from tests.synthetic_records import full_validation
 
     limits = {"lossy": {gate: Limit(1.0, "us") for gate in GATES}}
     gone = {

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_traces import event, opened, step, write
 
 from perflib.errors import DataError
 from perflib.profiling.attribution import Attribution, attribute, uncovered_sec
 from perflib.profiling.trace import read_trace
+from tests.small_traces import event, opened, step, write
 
 
 def _attribute(tmp_path: Path, events: list[dict[str, Any]], *, device: str = "cpu") -> Attribution:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bad_candidates import CASES, REFUSED, Bench, Case, Rerun, leaky_splits
 
 from perflib import project
 from perflib.artifact import Runtime
@@ -20,6 +19,7 @@ from perflib.validation.numerics import EXAMPLE_COUNT
 from perflib.validation.overlaps import check_apart
 from perflib.validation.predictions import Answers, pair
 from perflib.workloads.base import Splits
+from tests.bad_candidates import CASES, REFUSED, Bench, Case, Rerun, leaky_splits
 
 pytestmark = pytest.mark.gates
 

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
-from test_cli import assert_one_sentence, leave
-from tiny_artifact import make_inputs, write_artifact
 from torch import nn
 
 from perflib.artifact import Artifact, Lineage, Runtime
@@ -28,6 +26,8 @@ from perflib.engines.torch_engine import builder_name, model_builder, save_modul
 from perflib.errors import ParameterError, PerflibError, SetupError, StageError
 from perflib.workloads import get_workload
 from perflib.workloads.convnet import small_convnet
+from tests.test_cli import assert_one_sentence, leave
+from tests.tiny_artifact import make_inputs, write_artifact
 
 UNKNOWN, EXAMPLES_COUNT = 39, 24
 INPUTS = make_inputs(EXAMPLES_COUNT)

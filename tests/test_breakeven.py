@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import FakeArm, FakeHost, FakeWatch
-from test_ask import Words
 
 from perflib import records
 from perflib.artifact import Artifact
@@ -25,6 +23,8 @@ from perflib.results import Breakeven, BreakevenCell, Comparison, Interval
 from perflib.sentences.breakeven import breakeven_sentence, score
 from perflib.session import Session
 from perflib.tables.breakeven import breakeven_table, forecast_table
+from tests.fake_arms import FakeArm, FakeHost, FakeWatch
+from tests.test_ask import Words
 
 EAGER = CallCost(4e-3, 2e-4, 1e-4, 7e-7)
 # Less overhead, and every text costs as much as a long one; at batch 1 faster everywhere, else for long texts only.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import machine
 from perflib.artifact import Artifact, ArtifactSpec, Runtime
@@ -19,6 +18,7 @@ from perflib.compression.sources import source_modules
 from perflib.compression.stage import parse_recipe
 from perflib.errors import SetupError, StageError
 from perflib.results import Build
+from tests.tiny_artifact import make_inputs, write_artifact
 
 MATERIALS = Materials(make_inputs(8))
 WORKED: list[str] = []

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_arms import FakeHost, FakeWatch
 
 from perflib import calibrating, sentences
 from perflib.benchmarking import calibration
 from perflib.benchmarking.calibration import Cell, calibrate, measure_noise, read_comparisons, usual_cells
 from perflib.errors import MeasurementError
 from perflib.results import Calibration, CalibrationCell, NoiseFloor, VisibleEffect
+from tests.fake_arms import FakeHost, FakeWatch
 
 SMALL = (Cell("none", 0.0, 2), Cell("spin", 0.10, 1), Cell("work", 0.05, 1))
 

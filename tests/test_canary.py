@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import BASE_SEC, GPU_THROTTLE, STEAL, THROTTLE, FakeHost, FakeWatch
 
 from perflib.artifact import Artifact
 from perflib.benchmarking.arm import ArmError
@@ -20,6 +19,7 @@ from perflib.errors import ParameterError
 from perflib.regression import canary, canary_engine
 from perflib.regression.canary import evidence_of_difference, run_canaries
 from perflib.results.regression import Canary
+from tests.fake_arms import BASE_SEC, GPU_THROTTLE, STEAL, THROTTLE, FakeHost, FakeWatch
 
 
 def run_one(folder: Path, host: FakeHost, watch: FakeWatch | None = None, *, name: str = "cpu") -> Canary:

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
-from synthetic_records import (
+
+from perflib import choosing, plots, sentences, tables
+from perflib.engines.torch_engine import load_module, save_module
+from perflib.errors import ParameterError
+from perflib.results import Build, BuildStep, Estimate, Failure, Interval, LowerBound, OperatorTime
+from perflib.results.techniques import PaddingPlan, TechniqueRow, Trial, Work
+from perflib.runs import Run
+from tests.synthetic_records import (
     baseline,
     build,
     candidate,
@@ -21,14 +28,7 @@ from synthetic_records import (
     scenario,
     validation,
 )
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
-
-from perflib import choosing, plots, sentences, tables
-from perflib.engines.torch_engine import load_module, save_module
-from perflib.errors import ParameterError
-from perflib.results import Build, BuildStep, Estimate, Failure, Interval, LowerBound, OperatorTime
-from perflib.results.techniques import PaddingPlan, TechniqueRow, Trial, Work
-from perflib.runs import Run
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 
 mpl.use("Agg")
 

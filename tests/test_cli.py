@@ -137,12 +137,11 @@ def test_a_finished_run_is_told_and_its_code_is_ours(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Each candidate is one line, with speed and accuracy side by side."""
-    import synthetic_records
-    from test_schema import summary
-
     from perflib import pipeline
     from perflib.results import RunSummary
     from perflib.runs import Run
+    from tests import synthetic_records
+    from tests.test_schema import summary
 
     line = synthetic_records.candidate().__class__
     plain: Any = summary(exit_code=5, status="done")
@@ -202,11 +201,10 @@ def test_the_machine_says_what_it_can_do_and_see(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Card, ceilings and noise floor, as words and as JSON."""
-    from fake_arms import FakeHost, FakeWatch
-    from synthetic_records import ceilings
-
     from perflib import calibrating
     from perflib.results import CeilingRepeat, MachineCeilings
+    from tests.fake_arms import FakeHost, FakeWatch
+    from tests.synthetic_records import ceilings
 
     real = calibrating.measure_noise
     known = MachineCeilings("class", "2", (ceilings(),), (CeilingRepeat(2, 0.01, None, 0.04, 0.02),))
@@ -250,9 +248,8 @@ def test_churn_is_measured_only_where_it_is_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...], lines_count: int
 ) -> None:
     """It trains a second model, for the same workload and from the same seed."""
-    from test_measure import CHURN
-
     from perflib import validating, workloads
+    from tests.test_measure import CHURN
 
     calls: list[tuple[str, int]] = []
     model = SimpleNamespace(digest="d" * 64, folder="here")
@@ -282,10 +279,9 @@ def test_a_validation_is_asked_for_as_it_is_written(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Candidate, limits and profile are handed on, and the code is that of the verdict."""
-    import synthetic_records
-
     from perflib import validating
     from perflib.runs import Run
+    from tests import synthetic_records
 
     asked: dict[str, Any] = {}
 

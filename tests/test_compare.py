@@ -8,16 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import (
-    BASE_SEC,
-    OTHER_LOAD,
-    STEAL,
-    TROUBLES,
-    FakeHost,
-    FakeWatch,
-)
 from scipy import stats
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import Artifact, Lineage, Runtime
 from perflib.benchmarking import planning
@@ -31,6 +22,15 @@ from perflib.benchmarking.summary import summarise
 from perflib.benchmarking.warmup import MAX_WARMUP_SLOTS_COUNT
 from perflib.errors import MeasurementError, ParameterError
 from perflib.results import Comparison
+from tests.fake_arms import (
+    BASE_SEC,
+    OTHER_LOAD,
+    STEAL,
+    TROUBLES,
+    FakeHost,
+    FakeWatch,
+)
+from tests.tiny_artifact import make_inputs, write_artifact
 
 EXAMPLES_COUNT = 40
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from synthetic_records import comparison, scenario
-from test_cli import assert_one_sentence, leave
 
 from perflib import comparing
 from perflib.benchmarking.probe import make_probe
@@ -21,6 +19,8 @@ from perflib.comparing import Compared, find_artifact
 from perflib.errors import DataError, ParameterError
 from perflib.results import Comparison, SpeedVerdict
 from perflib.runs import Run
+from tests.synthetic_records import comparison, scenario
+from tests.test_cli import assert_one_sentence, leave
 
 TESTS = Path(__file__).parent
 QUICK = ("--scenario", "single", "--alpha", "0.05", "--max-lives", "6")
@@ -112,7 +112,7 @@ def test_an_artifact_that_does_not_load_is_refused(probes: Path) -> None:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process know probes."""
-    from probe_cli import ProbeWorkload
+    from tests.probe_cli import ProbeWorkload
 
     monkeypatch.setattr(comparing, "get_workload", lambda name: ProbeWorkload())
 

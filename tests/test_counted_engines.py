@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -28,6 +27,7 @@ from perflib.engines.openvino_counters import NodeFacts, counters, kernel_calls
 from perflib.engines.torch_engine import builder_name, load_module, save_module
 from perflib.profiling.engine_counters import flop_count, kernel_kind
 from perflib.workloads.convnet import small_convnet
+from tests.tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 
 # OpenVINO has three names for a product by weights, ONNX Runtime one for each way of quantizing.
 LINEAR = frozenset({"FullyConnected", "FullyConnectedQuantizedLegacy", "FullyConnectedCompressed"})

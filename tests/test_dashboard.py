@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_history import (
+
+import perflib
+from perflib.regression.metrics.export import write_metrics
+from perflib.regression.metrics.server import MetricsServer
+from perflib.results.speed import NoiseFloor, VisibleEffect
+from tests.synthetic_history import (
     HARDWARE_CLASS,
     WORKLOAD,
     Planted,
@@ -26,11 +31,6 @@ from synthetic_history import (
     make_points,
     make_promotion,
 )
-
-import perflib
-from perflib.regression.metrics.export import write_metrics
-from perflib.regression.metrics.server import MetricsServer
-from perflib.results.speed import NoiseFloor, VisibleEffect
 
 PATH = Path(perflib.__file__).parent / "templates" / "grafana" / "perflib.json"
 PROMETHEUS = shutil.which("prometheus") or shutil.which("/usr/bin/prometheus")

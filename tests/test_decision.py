@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import FakeHost, FakeWatch
 from scipy import stats
 
 from perflib.benchmarking import decision
 from perflib.benchmarking.lives import Agreed, Pair, live
 from perflib.benchmarking.scenarios import SlotPlan, get_scenarios
+from tests.fake_arms import FakeHost, FakeWatch
 
 NOWHERE = Pair(Path("a"), Path("b"), Path("inputs.npz"))
 SINGLE = get_scenarios(["single"])

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_profiles import make_ceilings, make_profile
-from test_cli import assert_one_sentence, leave
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import diagnosing, outside
 from perflib.artifact import Artifact
 from perflib.encoded import Encoded
 from perflib.results import Findings, MachineCeilings, Profile, Roofline
 from perflib.runs import Run
+from tests.synthetic_profiles import make_ceilings, make_profile
+from tests.test_cli import assert_one_sentence, leave
+from tests.tiny_artifact import make_inputs, write_artifact
 
 COUNT = 24
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_traces import allocation, event, opened, step, write
 
 from perflib.errors import MeasurementError
 from perflib.profiling.attribution import attribute
 from perflib.profiling.digest import MAX_POINT_COUNT, Digest, digest, kind_times, memory_curve
 from perflib.profiling.trace import Trace, read_trace
+from tests.small_traces import allocation, event, opened, step, write
 
 _US = 1e-6
 

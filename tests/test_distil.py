@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_artifact import CONFIG, make_inputs, write_artifact
 
 from perflib.artifact import Artifact, Lineage, Runtime
 from perflib.compression.build import build_candidate
@@ -24,6 +23,7 @@ from perflib.engines.torch_engine import builder_name, load_module, save_module
 from perflib.errors import DataError, ParameterError, SetupError, StageError
 from perflib.workloads.bert import mean_pooled_classifier
 from perflib.workloads.convnet import small_convnet
+from tests.tiny_artifact import CONFIG, make_inputs, write_artifact
 
 LAYER_PARAMETERS_COUNT = 4 * (16 * 16 + 16) + (16 * 32 + 32) + (32 * 16 + 16) + 4 * 16
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_artifact import make_inputs
 
 from perflib.encoded import Encoded
 from perflib.errors import DataError
+from tests.tiny_artifact import make_inputs
 
 
 def test_a_batch_is_cut_to_its_longest_row() -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import openvino
 import pytest
 from numpy.typing import NDArray
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 
 from perflib.artifact import Artifact, Runtime
 from perflib.compression.converters import onnxruntime as onnx_converter
@@ -35,6 +34,7 @@ from perflib.profiling.engine_counters import (
 )
 from perflib.profiling.sampling import ProfiledStep, make_step
 from perflib.results import KINDS, Profile
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 
 FIXTURES = Path(__file__).parent / "fixtures" / "profiles"
 STEPS_COUNT = 2

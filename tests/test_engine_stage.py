@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 from torch import nn
 
 from perflib import machine
@@ -27,6 +26,7 @@ from perflib.errors import ParameterError, SetupError, StageError
 from perflib.records import dumps
 from perflib.workloads.convnet import small_convnet
 from perflib.workloads.hf_classifier import sequence_classifier
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 
 Arrays = Mapping[str, NDArray[np.generic]]
 MATERIALS = Materials(make_inputs(24))

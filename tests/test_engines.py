@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_artifact import CONFIG, make_inputs, write_artifact
 
 from perflib import engines, machine
 from perflib.artifact import Artifact, Runtime
 from perflib.engines import openvino_engine, torch_engine
 from perflib.errors import DataError, ParameterError, SetupError
+from tests.tiny_artifact import CONFIG, make_inputs, write_artifact
 
 
 def test_an_unknown_engine_is_a_parameter_error(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import papermill
 import pytest
-from conftest import NOTEBOOKS
 from papermill.exceptions import PapermillExecutionError
 
 from perflib.errors import SetupError
@@ -14,6 +13,7 @@ from perflib.pipeline.execute import execute, executed_path
 from perflib.pipeline.plan import PlannedStep
 from perflib.results import Failure
 from perflib.runs import Run
+from tests.conftest import NOTEBOOKS
 
 SENTENCE = "workload `reviews-tinny` is not known; did you mean `reviews-tiny`?"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import build, candidate, comparison, gate, scenario, validation
 
 from perflib.finalists import NOT_OFFERED, judge_together, named_finalists
 from perflib.results import Candidate, Estimate, RunSummary, Validation
@@ -14,6 +13,7 @@ from perflib.runs import SUMMARY_FILE, Run
 from perflib.tables import summary_table
 from perflib.validation.quality import tango_lower
 from perflib.verdict import exit_code, headline, is_offered, judge_run, mark_quarantine, ranked
+from tests.synthetic_records import build, candidate, comparison, gate, scenario, validation
 
 FAST = scenario("single", "IMPROVEMENT")
 
@@ -95,7 +95,7 @@ def run(tmp_path: Path, summary: RunSummary) -> Run:
 @pytest.fixture
 def summary() -> RunSummary:
     """Return a run's own record."""
-    from test_schema import summary as plain
+    from tests.test_schema import summary as plain
 
     return RunSummary.from_dict(json.loads(json.dumps(plain())))
 

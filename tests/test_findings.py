@@ -5,8 +5,6 @@ import re
 from typing import Any
 
 import pytest
-from synthetic_profiles import STEP_COUNT, STEP_SEC, make_ceilings
-from synthetic_profiles import make_profile as make_watched_profile
 
 from perflib import project
 from perflib.artifact import ArtifactSpec, Lineage, Runtime
@@ -15,6 +13,8 @@ from perflib.machine import MachineCard
 from perflib.profiling.ceilings import attainable_sec
 from perflib.profiling.findings import MIN_SAVING_RATIO, RULES, Circumstances, amdahl, combined_speedup, find_all
 from perflib.results import Ceilings, Finding, OperatorTime, Profile, Roofline, RooflinePoint, ShapeTime
+from tests.synthetic_profiles import STEP_COUNT, STEP_SEC, make_ceilings
+from tests.synthetic_profiles import make_profile as make_watched_profile
 
 EXPERIMENTS = {path.stem for path in (project.root() / "params" / "experiments").glob("*.yaml")}
 VNNI = ("avx2", "avx512f", "avx512_vnni", "amx_bf16", "amx_int8")

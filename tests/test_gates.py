@@ -5,8 +5,6 @@ import math
 from typing import Any
 
 import pytest
-from ruled_gates import ruled
-from synthetic_records import SHA, change_of, full_validation, identity, part, probe, validation
 
 from perflib.errors import ParameterError
 from perflib.guardrails import load_guardrails
@@ -25,6 +23,8 @@ from perflib.results import (
 from perflib.validation.gates import CHURN_GATES, GATES, TIE_GATES, WARNING_GATES, Limit, judge, worst
 from perflib.validation.gates.ruling import Ruling, capital, harm_verdict, within, worst_of
 from perflib.validation.quality import tango_lower
+from tests.ruled_gates import ruled
+from tests.synthetic_records import SHA, change_of, full_validation, identity, part, probe, validation
 
 NAN = math.nan
 SAME = Distances(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, None)

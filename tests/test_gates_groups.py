@@ -5,11 +5,11 @@ import math
 from typing import Any
 
 import pytest
-from ruled_gates import ruled
-from synthetic_records import part, probe
 
 from perflib.results import Change, ClassResult, GapResult, ProbeResult
 from perflib.validation.quality import tango_lower
+from tests.ruled_gates import ruled
+from tests.synthetic_records import part, probe
 
 # The next share beyond a limit that any number of examples up to a hundred thousand can give, or less.
 BEYOND = 1e-10

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ruled_gates import ruled
-from synthetic_records import identity
 
 from perflib.encoded import MASK, Encoded
 from perflib.results import Invariance, Overlap
 from perflib.validation.gates.integrity import ASKED_AGAIN, PADDED
 from perflib.validation.numerics import invariances
+from tests.ruled_gates import ruled
+from tests.synthetic_records import identity
 
 AGAIN = Invariance(ASKED_AGAIN, 1000, 0, 0.0)
 OTHER = "1" * 64

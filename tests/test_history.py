@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import history_battery
 import pytest
-from synthetic_history import make_points
 
 from perflib.regression.history.opening import URL_VARIABLE, default_url
 from perflib.regression.history.store import open_history
+from tests import history_battery
+from tests.synthetic_history import make_points
 
 
 @pytest.fixture

@@ -9,10 +9,6 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-from fake_bench import lock_of, write_model
-from history_battery import AWKWARD_VALUES, KEY, awkward_points
-from synthetic_history import make_point, make_points, make_series, run_ulid
-from test_kept import make_good
 
 from perflib.errors import DataError, ParameterError, SetupError
 from perflib.regression.history.exchange import COLUMNS, export_history, import_history, rows_of
@@ -22,6 +18,10 @@ from perflib.regression.history.tables import row_sha256
 from perflib.regression.history.verify import verify_history
 from perflib.regression.kept import Kept
 from perflib.results.history import Good
+from tests.fake_bench import lock_of, write_model
+from tests.history_battery import AWKWARD_VALUES, KEY, awkward_points
+from tests.synthetic_history import make_point, make_points, make_series, run_ulid
+from tests.test_kept import make_good
 
 SUFFIXES = (".csv", ".parquet")
 _NUMBERS = itertools.count()

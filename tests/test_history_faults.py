@@ -5,18 +5,13 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from history_writer import points_of_run
 from sqlalchemy import create_engine, event, insert
-from synthetic_history import WORKLOAD, make_points, run_ulid
-from test_kept import make_good
 
 from perflib.errors import DataError, ParameterError, PerflibError, SetupError
 from perflib.regression.history.exchange import COLUMNS, rows_of
@@ -24,21 +19,17 @@ from perflib.regression.history.migrations.upgrade import upgrade
 from perflib.regression.history.store import History, open_history
 from perflib.regression.history.tables import result, row_sha256
 from perflib.regression.history.verify import verify_history
+from tests.history_writer import points_of_run, start_writer
+from tests.synthetic_history import WORKLOAD, make_points, run_ulid
+from tests.test_kept import make_good
 
 WRITERS_COUNT, RUNS_COUNT = 8, 50
 FLIPS_COUNT = 100
-WRITER = Path(__file__).with_name("history_writer.py")
 
 
 def url_of(path: Path) -> str:
     """Return the address of a file."""
     return f"sqlite:///{path}"
-
-
-def start_writer(url: str, writer: int, count: int) -> "subprocess.Popen[str]":
-    """Start a process that appends."""
-    command = [sys.executable, str(WRITER), url, str(writer), str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _lines(told: list[tuple[str, str]]) -> list[list[str]]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from synthetic_history import make_points, run_ulid
 
 from perflib.errors import DataError
 from perflib.regression.history.exchange import COLUMNS, export_history, import_history, rows_of
 from perflib.regression.history.store import History, open_history
 from perflib.regression.history.tables import row_sha256
+from tests.synthetic_history import make_points, run_ulid
 
 POINTS = make_points(run_count=3)
 

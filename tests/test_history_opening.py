@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from sqlalchemy import update
-from synthetic_history import make_points, make_series, run_ulid
-from test_kept import make_good
 
 from perflib.errors import DataError, SetupError
 from perflib.regression.history import benchmark
@@ -17,6 +15,8 @@ from perflib.regression.history.migrations import upgrade as migrations
 from perflib.regression.history.store import open_history
 from perflib.regression.history.tables import document, good
 from perflib.regression.history.verify import verify_history
+from tests.synthetic_history import make_points, make_series, run_ulid
+from tests.test_kept import make_good
 
 
 @pytest.fixture

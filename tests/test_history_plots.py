@@ -10,7 +10,6 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from synthetic_history import make_check, make_confirmation, make_nomination, make_points, make_series, run_id
 
 from perflib import plots
 from perflib.plots.history import plot_series
@@ -19,6 +18,7 @@ from perflib.plots.watch import plot_confirmation, plot_watch
 from perflib.results.history import METRICS, HistoryPoint, SeriesKey
 from perflib.results.regression import ChangePoint, Check, Confirmation, Culprit, Nomination, Rerun, SeriesScan
 from perflib.results.speed import Interval
+from tests.synthetic_history import make_check, make_confirmation, make_nomination, make_points, make_series, run_id
 
 mpl.use("Agg")
 

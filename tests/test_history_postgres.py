@@ -9,28 +9,26 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-import history_battery
 import pytest
-from history_writer import points_of_run
 from sqlalchemy import create_engine, text
-from synthetic_history import make_points, make_series, run_ulid
-from test_kept import make_good
 
 from perflib.errors import DataError, SetupError
 from perflib.regression.history.exchange import export_history, import_history, rows_of
 from perflib.regression.history.migrations.upgrade import upgrade
 from perflib.regression.history.store import open_history
 from perflib.regression.history.verify import verify_history
+from tests import history_battery
+from tests.history_writer import points_of_run, start_writer
+from tests.synthetic_history import make_points, make_series, run_ulid
+from tests.test_kept import make_good
 
 PASSWORD = "s3cret-word"
-WRITER = Path(__file__).with_name("history_writer.py")
 _NUMBERS = count()
 
 
@@ -117,11 +115,7 @@ class TestConcurrency(history_battery.Concurrency):
 
 def test_four_processes_make_one_history_and_append(url: str) -> None:
     """All of them open the same empty database; every append that was acknowledged is there."""
-    command = [sys.executable, str(WRITER), url]
-    writers = [
-        subprocess.Popen([*command, str(at), "10"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for at in range(4)
-    ]
+    writers = [start_writer(url, at, 10) for at in range(4)]
     told = [writer.communicate(timeout=60) for writer in writers]
     assert [writer.returncode for writer in writers] == [0] * 4, told
     with open_history(url) as history:

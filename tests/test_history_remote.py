@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_bench import lock_of, write_model
-from synthetic_history import make_points, make_series, run_ulid
-from test_kept import make_good
 
 from perflib.errors import DataError, SetupError
 from perflib.regression.alerts.documents import TURNS
@@ -19,6 +16,9 @@ from perflib.regression.history.shared_place import SharedPlace
 from perflib.regression.history.store import History, open_history
 from perflib.regression.history.verify import verify_history
 from perflib.regression.kept import Kept
+from tests.fake_bench import lock_of, write_model
+from tests.synthetic_history import make_points, make_series, run_ulid
+from tests.test_kept import make_good
 
 _NUMBERS = itertools.count()
 ULID = run_ulid(0)

@@ -4,8 +4,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-from synthetic_history import make_check, make_confirmation, make_nomination, make_points, make_series, run_id
-from synthetic_records import comparison, scenario
 
 from perflib.results.history import CANARY, METRICS, HistoryPoint, SeriesKey
 from perflib.results.regression import ChangePoint, Confirmation, Rerun, SeriesScan
@@ -29,6 +27,8 @@ from perflib.sentences.series_words import (
     value_words,
     worse_words,
 )
+from tests.synthetic_history import make_check, make_confirmation, make_nomination, make_points, make_series, run_id
+from tests.synthetic_records import comparison, scenario
 
 SHIFT = Interval(1.1, 1.08, 1.12, 0.95)
 

@@ -4,7 +4,11 @@ import dataclasses
 import re
 from typing import Any
 
-from synthetic_history import (
+from perflib.results.history import SeriesKey
+from perflib.results.regression import AlertEvent, ChangePoint, Culprit, Rerun, SeriesScan
+from perflib.results.speed import Interval
+from perflib.tables.history import alerts_table, change_points_table, confirmation_table, series_table
+from tests.synthetic_history import (
     make_alert,
     make_check,
     make_confirmation,
@@ -13,11 +17,6 @@ from synthetic_history import (
     make_series,
     run_id,
 )
-
-from perflib.results.history import SeriesKey
-from perflib.results.regression import AlertEvent, ChangePoint, Culprit, Rerun, SeriesScan
-from perflib.results.speed import Interval
-from perflib.tables.history import alerts_table, change_points_table, confirmation_table, series_table
 
 KEY = SeriesKey("reviews-tiny", "int8", "single", "p50_sec", "any")
 SHIFT = Interval(1.1, 1.08, 1.12, 0.95)

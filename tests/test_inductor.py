@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_artifact
 import torch
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import machine, project
 from perflib.artifact import Artifact, Lineage, Runtime
@@ -28,6 +26,8 @@ from perflib.engines import aot_engine, compile_engine, torch_engine
 from perflib.engines.torch_engine import load_module
 from perflib.errors import DataError, PerflibError, SetupError, StageError
 from perflib.workloads.convnet import small_convnet
+from tests import tiny_artifact
+from tests.tiny_artifact import make_inputs, write_artifact
 
 needs_compiler = pytest.mark.skipif(not aot_engine.has_compiler(), reason="needs a C++ compiler (g++ or clang++)")
 POSITIONS = 64

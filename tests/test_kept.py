@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_artifact import write_artifact
 
 from perflib.artifact import Artifact, Runtime
 from perflib.benchmarking.probe import make_probe
@@ -20,6 +19,7 @@ from perflib.regression.kept import Kept
 from perflib.regression.locks import lock_sha256
 from perflib.regression.retention import choose_goods
 from perflib.results.history import EnvironmentLock, Good, LockedPackage
+from tests.tiny_artifact import write_artifact
 
 OLD = EnvironmentLock("3.11.7", (LockedPackage("torch", "2.12.0"),))
 NEW = EnvironmentLock("3.11.7", (LockedPackage("torch", "2.13.0"),))
@@ -324,7 +324,9 @@ def test_many_keep_and_remove_at_once_without_harm(tmp_path: Path) -> None:
         with mine.locked():
             mine.keep_artifact(artifact)
             noted.append(make_good(number, artifact=artifact.digest, role="promoted"))
-        mine.retain(tuple(noted))
+        with mine.locked():
+            # What is noted is read under the lock: an older list would clear away what came after it.
+            mine.retain(tuple(noted))
         if mine.artifact(artifact.digest) is None:
             missing.append(artifact.digest)
 

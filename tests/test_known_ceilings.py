@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from synthetic_profiles import make_ceilings
 
 from perflib.errors import DataError, ParameterError
 from perflib.machine import MachineCard
@@ -12,6 +11,7 @@ from perflib.profiling.known_ceilings import ceilings_for, known_ceilings, usual
 from perflib.records import read_json, write_json
 from perflib.results import Ceilings
 from perflib.results.model import MachineCeilings
+from tests.synthetic_profiles import make_ceilings
 
 CARD = MachineCard(
     hardware_class="cpu-6c-8g-abc",

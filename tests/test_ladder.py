@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import build, comparison, gate, ladder, scenario, validation
-from test_ask import Words
 
 from perflib import plots, sentences, tables
 from perflib.artifact import Artifact
@@ -18,6 +16,8 @@ from perflib.errors import DataError
 from perflib.ladder import Effort, measure_ladder, measure_model_alone
 from perflib.results import Comparison, EndToEnd, Interval, Ladder, ModelAlone
 from perflib.session import Session
+from tests.synthetic_records import build, comparison, gate, ladder, scenario, validation
+from tests.test_ask import Words
 
 RECIPE = [{"runtime": {"batching": "sorted"}}, {"runtime": {"batching": "sorted", "batch": 4}}]
 EFFORT = Effort(["single", "offline"], max_lives_count=5, units_per_life_count=1)

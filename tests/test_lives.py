@@ -10,17 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import (
-    BASE_SEC,
-    GPU_THROTTLE,
-    PRESSURE,
-    STEAL,
-    THROTTLE,
-    FakeHost,
-    FakeWatch,
-)
 from scipy import stats
-from tiny_artifact import make_inputs
 
 from perflib.benchmarking import decision
 from perflib.benchmarking.arm import ArmError, ArmName, Asked, load_request
@@ -41,6 +31,16 @@ from perflib.benchmarking.warmup import MAX_WARMUP_SLOTS_COUNT, MIN_SLOT_SEC, ST
 from perflib.encoded import Encoded
 from perflib.errors import MeasurementError, ParameterError
 from perflib.results import Life, Unit
+from tests.fake_arms import (
+    BASE_SEC,
+    GPU_THROTTLE,
+    PRESSURE,
+    STEAL,
+    THROTTLE,
+    FakeHost,
+    FakeWatch,
+)
+from tests.tiny_artifact import make_inputs
 
 PAIR = Pair(Path("a"), Path("b"), Path("inputs.npz"))
 SINGLE = SCENARIOS["single"]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from synthetic_records import identity
 
 from perflib import project
 from perflib.guardrails import load_guardrails
@@ -24,6 +23,7 @@ from perflib.validation.predictions import Paired
 from perflib.validation.probes import Probe, answer_probes
 from perflib.validation.robustness import probe_results
 from perflib.validation.slices import TREE_COLUMN, class_results, cut, judge_exploratory, judge_slices, propose_slices
+from tests.synthetic_records import identity
 
 COUNT = 400
 LABELS = ("negative", "positive")

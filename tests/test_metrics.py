@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import STEAL, FakeHost, FakeWatch, Reply
 from scipy import stats
 
 from perflib.benchmarking import decision
@@ -16,6 +15,7 @@ from perflib.benchmarking.lives import Agreed, LivedLife, Pair, live
 from perflib.benchmarking.metrics import FALSE_DISCOVERY_RATIO, compare_metrics
 from perflib.benchmarking.scenarios import SlotPlan, get_scenarios
 from perflib.results import MetricComparison
+from tests.fake_arms import STEAL, FakeHost, FakeWatch, Reply
 
 PAIR = Pair(Path("a"), Path("b"), Path("inputs.npz"))
 

@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from synthetic_history import (
+
+from perflib.errors import DataError, ParameterError, SetupError
+from perflib.regression.metrics.export import CONTENT_TYPE, export_metrics, write_metrics
+from perflib.regression.metrics.families import NAMES
+from perflib.regression.metrics.server import HOST, MetricsServer
+from perflib.results.history import CANARY, METRICS, SeriesKey
+from perflib.results.speed import NoiseFloor, VisibleEffect
+from tests.synthetic_history import (
     HARDWARE_CLASS,
     HOST_ID,
     WORKLOAD,
@@ -27,13 +34,6 @@ from synthetic_history import (
     run_id,
     run_ulid,
 )
-
-from perflib.errors import DataError, ParameterError, SetupError
-from perflib.regression.metrics.export import CONTENT_TYPE, export_metrics, write_metrics
-from perflib.regression.metrics.families import NAMES
-from perflib.regression.metrics.server import HOST, MetricsServer
-from perflib.results.history import CANARY, METRICS, SeriesKey
-from perflib.results.speed import NoiseFloor, VisibleEffect
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

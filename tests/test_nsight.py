@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from nsight_exports import write_export
 
 from perflib.errors import DataError, MeasurementError, ParameterError, SetupError
 from perflib.profiling import nsys_export
@@ -23,6 +22,7 @@ from perflib.profiling.nsys_profile import gaps, kernel_kind, merged, profile_of
 from perflib.profiling.outside import profile_outside
 from perflib.profiling.recording import record, require_tool, tool_version
 from perflib.results.profile import KINDS, Profile
+from tests.nsight_exports import write_export
 
 PAGES = Path(__file__).parent / "fixtures" / "nsight"
 PROGRAM = ["python", "-m", "perflib", "profile", "RUN:int8", "--steps-only"]

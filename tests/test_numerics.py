@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.encoded import MASK, Encoded
 from perflib.progress import PROGRESS_FILE
 from perflib.validation.numerics import invariances, non_finite_count, sum_error_ratio
+from tests.tiny_artifact import make_inputs, write_artifact
 
 WAYS = [
     "asked again",

@@ -10,7 +10,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 from torch import nn
 
 from perflib.artifact import Artifact, Lineage, Runtime
@@ -26,6 +25,7 @@ from perflib.errors import StageError
 from perflib.records import read_json
 from perflib.workloads.bert import mean_pooled_classifier
 from perflib.workloads.convnet import small_convnet
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 
 STATIC = Quantize(scheme="int8-static", engine="onnxruntime", calibration_examples=16)
 DYNAMIC = Quantize(scheme="int8-dynamic", engine="onnxruntime", calibration_examples=16)

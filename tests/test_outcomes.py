@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from synthetic_records import comparison, scenario
 
 from perflib.profiling.outcomes import NO_GAIN_RATIO, settle, verdict
 from perflib.results import Finding, Findings, Interval, Prediction
 from perflib.sentences.findings import findings_sentence, outcomes_sentence, promise_sentence
+from tests.synthetic_records import comparison, scenario
 
 SHA = "0" * 64
 

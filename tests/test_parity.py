@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import Artifact
 from perflib.compression import parity
@@ -16,6 +15,7 @@ from perflib.compression.parity import EXAMPLES_COUNT, LOSSLESS_LOGIT, LengthPar
 from perflib.encoded import MASK, Encoded
 from perflib.errors import StageError
 from perflib.records import dumps
+from tests.tiny_artifact import make_inputs, write_artifact
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Change = Callable[[Arrays, NDArray[np.float64]], NDArray[np.float64]]

@@ -14,7 +14,6 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-from fake_notebooks import FakeNotebooks
 from filelock import FileLock
 
 from perflib import project, report
@@ -45,6 +44,7 @@ from perflib.results import (
 )
 from perflib.runs import SUMMARY_FILE, Run
 from perflib.validating import validate_named
+from tests.fake_notebooks import FakeNotebooks
 
 PARAMS = "workload: reviews-tiny\nexperiments: [int8, static-int8, bf16]\n"
 EXPERIMENT = "name: {name}\nrecipe: [{{runtime: {{}}}}]\npredicted_speedup_ratio: 2.0\nbecause: fewer bytes\n"

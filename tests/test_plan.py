@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOTEBOOKS
 
 from perflib import project
 from perflib.errors import ParameterError
@@ -24,6 +23,7 @@ from perflib.pipeline.plan import (
     report_inputs_sha256,
 )
 from perflib.runs import Run
+from tests.conftest import NOTEBOOKS
 
 INT8 = {"name": "int8", "recipe": [{"quantize": {}}], "predicted_speedup_ratio": 3.0, "because": "fewer bytes"}
 RUN = {"workload": "reviews-tiny", "experiments": ["int8"]}

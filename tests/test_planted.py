@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic_profiles import STEP_COUNT, make_profile
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 from torch import nn
 
 from perflib import planted
@@ -22,6 +20,8 @@ from perflib.results import Ceilings, Finding, Findings, OperatorTime, Profile
 from perflib.results.model import MachineCeilings
 from perflib.runs import Run
 from perflib.workloads.bert import mean_pooled_classifier
+from tests.synthetic_profiles import STEP_COUNT, make_profile
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs, write_artifact
 
 BATCH_COUNT, STEP_TEXTS_COUNT = 4, 16
 # Sixteen texts of 1 … 8 tokens, twice; sorted into fours they are 1 1 2 2, 3 3 4 4, 5 5 6 6, 7 7 8 8.

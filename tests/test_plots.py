@@ -8,7 +8,11 @@ import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from synthetic_records import (
+
+from perflib import plots
+from perflib.results import Comparison, Estimate, Gate, Interval, LowerBound
+from perflib.search.front import pareto_candidates
+from tests.synthetic_records import (
     baseline,
     calibration,
     candidate,
@@ -30,10 +34,6 @@ from synthetic_records import (
     unbounded,
     validation,
 )
-
-from perflib import plots
-from perflib.results import Comparison, Estimate, Gate, Interval, LowerBound
-from perflib.search.front import pareto_candidates
 
 mpl.use("Agg")
 

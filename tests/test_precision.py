@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 from torch import nn
 
 from perflib import machine
@@ -15,6 +14,7 @@ from perflib.compression.materials import Materials
 from perflib.compression.precision import Precision, prove_precision
 from perflib.engines.torch_engine import load_module
 from perflib.errors import SetupError, StageError
+from tests.tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 
 MATERIALS = Materials(make_inputs(8))
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import machine
 from perflib.artifact import Runtime
 from perflib.errors import DataError
 from perflib.validation.predictions import Answers, Paired, cache_key, pair, predict
 from perflib.workloads.base import Split
+from tests.tiny_artifact import make_inputs, write_artifact
 
 
 def make_paired(**change: Any) -> Paired:

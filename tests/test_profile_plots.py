@@ -9,7 +9,6 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic_profiles import STEP_COUNT, make_ceilings, make_profile
 
 from perflib.plots.profile import KIND_COLOURS, plot_kinds, plot_memory, plot_modules, plot_operators
 from perflib.plots.roofline import pairs, plot_roofline
@@ -21,6 +20,7 @@ from perflib.results.model import CeilingRepeat, MachineCeilings
 from perflib.results.modules import grouped_modules
 from perflib.sentences import profile as sentences
 from perflib.tables import profile as tables
+from tests.synthetic_profiles import STEP_COUNT, make_ceilings, make_profile
 
 CEILINGS = make_ceilings(2)
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_folding import DIGITS, norms_count, with_statistics
-from tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 
 from perflib.artifact import Artifact, Lineage, Runtime, softmax
 from perflib.compression.fake_quant import (
@@ -29,6 +27,8 @@ from perflib.engines.torch_engine import builder_name, load_module, save_module
 from perflib.errors import SetupError, StageError
 from perflib.records import read_json
 from perflib.workloads.convnet import small_convnet
+from tests.test_folding import DIGITS, norms_count, with_statistics
+from tests.tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 
 OPTIONS = Quantize(scheme="int8-qat", calibration_examples=8, learning_rate=1e-4)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs
 
 from perflib import machine
 from perflib.artifact import Artifact, Lineage, Runtime
@@ -26,6 +25,7 @@ from perflib.errors import ParameterError, SetupError, StageError
 from perflib.records import read_json
 from perflib.workloads.bert import mean_pooled_classifier
 from perflib.workloads.convnet import small_convnet
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs
 
 MANY_WORDS = CONFIG | {"vocab_size": 6000, "initializer_range": 0.1}
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_quantize import images, write_convnet
-from tiny_artifact import make_inputs
 
 from perflib.compression import ranges
 from perflib.compression.quantizers import openvino_source
 from perflib.compression.ranges import Histogram, Range, fake_quantize
 from perflib.encoded import Encoded
+from tests.test_quantize import images, write_convnet
+from tests.tiny_artifact import make_inputs
 
 
 def histogram(values: NDArray[np.float64]) -> Histogram:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from synthetic_records import identity
 
 from perflib.guardrails import load_guardrails
 from perflib.results import Invariance, Overlap
@@ -18,6 +17,7 @@ from perflib.validation.gates import judge
 from perflib.validation.measure import Answered, measure
 from perflib.validation.predictions import Paired
 from perflib.validation.probes import Probe, ProbeAnswers
+from tests.synthetic_records import identity
 
 SCRIPT = Path(__file__).with_name("recompute_validation.py")
 COUNT, BORDER_COUNT, NAME = 600, 150, "int8"

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import browser
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from test_report import PAYLOADS, notebook_with
 
 from perflib.pdf import print_pdf
 from perflib.report import render_report
+from tests import browser
+from tests.test_report import PAYLOADS, notebook_with
 
 pytestmark = [
     pytest.mark.browser,

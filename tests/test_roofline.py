@@ -3,11 +3,11 @@
 import dataclasses
 
 import pytest
-from synthetic_profiles import STEP_COUNT, make_ceilings, make_profile
 
 from perflib.errors import ParameterError
 from perflib.profiling.roofline import make_roofline
 from perflib.results import Ceilings, Roofline, ShapeTime
+from tests.synthetic_profiles import STEP_COUNT, make_ceilings, make_profile
 
 PEAKS = Ceilings(
     thread_count=2, fp32_flop_per_sec=100.0, bf16_flop_per_sec=None, int8_op_per_sec=400.0, copy_bytes_per_sec=10.0

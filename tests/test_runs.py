@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import baseline, build, comparison, prediction, validation
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import Artifact, Runtime
 from perflib.errors import DataError, ParameterError
 from perflib.results import Baseline, Build, Comparison, Failure, RunSummary
 from perflib.runs import SUMMARY_FILE, Run, newest_run, open_run
+from tests.synthetic_records import baseline, build, comparison, prediction, validation
+from tests.tiny_artifact import make_inputs, write_artifact
 
 
 def write_summary(folder: Path, ulid: str, **change: Any) -> Path:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import machine
 from perflib.artifact import Artifact, Runtime
@@ -14,6 +13,7 @@ from perflib.compression import runtime
 from perflib.compression.materials import Materials
 from perflib.compression.runtime import Serve, prove_order
 from perflib.errors import SetupError, StageError
+from tests.tiny_artifact import make_inputs, write_artifact
 
 MATERIALS = Materials(make_inputs(40))
 SERVED: list[dict[str, Any]] = [

@@ -13,9 +13,6 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import PathCollection
-from synthetic_records import comparison, scenario
-from test_search_space import BF16, GOOD, SORTED, read, written
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import project
 from perflib.artifact import Artifact
@@ -34,6 +31,9 @@ from perflib.search.study import begin_record, run_study, suggest
 from perflib.validation.families import Discordant, holm_non_inferior
 from perflib.validation.quality import tango_lower
 from perflib.workloads import get_workload
+from tests.synthetic_records import comparison, scenario
+from tests.test_search_space import BF16, GOOD, SORTED, read, written
+from tests.tiny_artifact import make_inputs, write_artifact
 
 # Three positions of two, three and four alternatives, none of them `none`: 24 combinations.
 WIDE = [

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import project
 from perflib.compression.materials import Materials
 from perflib.errors import ParameterError
 from perflib.search.space import MAX_COMBINATIONS_COUNT, Space, read_space
+from tests.tiny_artifact import make_inputs, write_artifact
 
 BF16 = {"precision": {"dtype": "bf16", "even_if_emulated": True}}
 SORTED = {"runtime": {"batching": "sorted"}}

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
-from test_folding import DIGITS
-from tiny_artifact import CONFIG, make_inputs, write_artifact
 from torch import nn
 
 from perflib.artifact import Artifact
@@ -29,6 +27,8 @@ from perflib.records import read_json
 from perflib.results.compression import BlockSensitivity, Sensitivity
 from perflib.workloads.bert import mean_pooled_classifier
 from perflib.workloads.convnet import small_convnet
+from tests.test_folding import DIGITS
+from tests.tiny_artifact import CONFIG, make_inputs, write_artifact
 
 mpl.use("Agg")
 

@@ -4,7 +4,10 @@ import dataclasses
 from typing import Any
 
 import pytest
-from synthetic_records import (
+
+from perflib import sentences
+from perflib.results import Churn, Distances, Interval, SliceResult, Validation
+from tests.synthetic_records import (
     baseline,
     build,
     ceilings,
@@ -21,9 +24,6 @@ from synthetic_records import (
     unbounded,
     validation,
 )
-
-from perflib import sentences
-from perflib.results import Churn, Distances, Interval, SliceResult, Validation
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_comparison_that_was_not_decided_says_why_and_what_disturbed_it() -> N
 
 def test_the_rules_are_said_with_the_worst_noise_of_each() -> None:
     """False alarms first: ours, the loudest, the quietest; then what a slowdown of 5 % comes to."""
-    from synthetic_records import noise_study
+    from tests.synthetic_records import noise_study
 
     said = sentences.rules_sentence(noise_study())
 

@@ -7,10 +7,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import synthetic_records
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from test_ask import Counting, Words, word_numbers, write_model
 
 from perflib import experiment, pipeline, project, session
 from perflib.errors import DataError, ParameterError
@@ -19,6 +17,8 @@ from perflib.runs import Run
 from perflib.session import Session, newest_or_smoke, show_figure
 from perflib.validation.predictions import Paired, predict
 from perflib.validation.probes import ProbeAnswers
+from tests import synthetic_records
+from tests.test_ask import Counting, Words, word_numbers, write_model
 
 
 class Shell:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import NOTEBOOKS
 
 from perflib.errors import InterruptedRunError
 from perflib.pipeline.signals import ending_children, raising_signals
+from tests.conftest import NOTEBOOKS
 
 SLEEPING_CHILD = """
 import subprocess, sys, time

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import Artifact, ArtifactSpec
 from perflib.compression.materials import Materials
@@ -14,6 +13,7 @@ from perflib.compression.precision import Precision
 from perflib.compression.quantize import Quantize
 from perflib.compression.stage import check_recipe, parse_recipe
 from perflib.errors import ParameterError, StageError
+from tests.tiny_artifact import make_inputs, write_artifact
 
 MATERIALS = Materials(make_inputs(8))
 

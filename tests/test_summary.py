@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_arms import BASE_SEC, PRESSURE, STEAL, FakeHost, FakeWatch
-from synthetic_records import comparison
 
 from perflib.benchmarking import decision, planning
 from perflib.benchmarking.lives import Agreed, Pair, live
@@ -24,6 +22,8 @@ from perflib.benchmarking.summary import (
     verdict_of,
 )
 from perflib.results import Life, ScenarioComparison, Unit
+from tests.fake_arms import BASE_SEC, PRESSURE, STEAL, FakeHost, FakeWatch
+from tests.synthetic_records import comparison
 
 RULES = {"alpha": 0.05, "tolerance": 0.005, "mde": 0.03}
 PAIR = Pair(Path("a"), Path("b"), Path("inputs.npz"))

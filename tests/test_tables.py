@@ -7,7 +7,10 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
-from synthetic_records import (
+
+from perflib import machine, tables
+from perflib.results import Interval, Percentile
+from tests.synthetic_records import (
     baseline,
     build,
     candidate,
@@ -23,9 +26,6 @@ from synthetic_records import (
     unbounded,
     validation,
 )
-
-from perflib import machine, tables
-from perflib.results import Interval, Percentile
 
 mpl.use("Agg")
 

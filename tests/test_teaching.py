@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import log_softmax, softmax
-from tiny_artifact import CONFIG, make_inputs
 from torch import nn
 
 from perflib.compression import teaching
@@ -22,6 +21,7 @@ from perflib.encoded import Encoded
 from perflib.errors import StageError
 from perflib.workloads.bert import mean_pooled_classifier
 from perflib.workloads.convnet import ConvNet
+from tests.tiny_artifact import CONFIG, make_inputs
 
 LABELS = np.arange(24) % 3
 LESSON = Lesson(epochs=3, learning_rate=1e-2, batch=8)

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs
 from torch.profiler import ProfilerActivity, profile, schedule
 
 from perflib.errors import DataError, ParameterError
@@ -20,6 +19,7 @@ from perflib.profiling.modules import annotated
 from perflib.profiling.tensorboard import write_compatible_trace
 from perflib.profiling.trace import Trace, read_trace
 from perflib.workloads.bert import mean_pooled_classifier
+from tests.tiny_artifact import CONFIG, LINEARS_COUNT, make_inputs
 
 STEPS_COUNT = 3
 PLACE = {"run": "tiny", "worker": "tiny", "span": "1"}

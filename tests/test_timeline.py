@@ -6,13 +6,13 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
-from small_traces import event, opened, step, write
 
 from perflib.errors import ParameterError
 from perflib.plots import timeline
 from perflib.plots.timeline import Row, plot_timeline
 from perflib.profiling.timeline import step_rows
 from perflib.profiling.trace import read_trace
+from tests.small_traces import event, opened, step, write
 
 mpl.use("Agg")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 
 from perflib.artifact import Artifact, Runtime
 from perflib.errors import ParameterError, SetupError
@@ -18,6 +17,7 @@ from perflib.profiling.sampling import make_step
 from perflib.profiling.torch_profiler import profile_in_torch
 from perflib.profiling.trace import read_trace
 from perflib.results import OperatorTime, Profile
+from tests.tiny_artifact import LINEARS_COUNT, make_inputs, write_artifact
 
 STEPS_COUNT = 2
 # Ten texts of 1 … 8, 1, 2 tokens in batches of four: each as wide as its longest.

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from small_traces import allocation, event, step, write
 
 from perflib.errors import DataError
 from perflib.profiling.trace import read_document, read_trace
+from tests.small_traces import allocation, event, step, write
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz"])

@@ -12,9 +12,6 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
-from synthetic_records import build, comparison, scenario
-from test_ask import Counting, ManyWords, SameWords, Words, word_numbers, write_model
-from test_cli import assert_one_sentence, leave
 
 from perflib import machine, project, records, validating
 from perflib.artifact import Artifact
@@ -39,6 +36,9 @@ from perflib.validation.predictions import Paired
 from perflib.validation.probes import ProbeAnswers
 from perflib.verdict import QUARANTINE_FILE
 from perflib.workloads import get_workload
+from tests.synthetic_records import build, comparison, scenario
+from tests.test_ask import Counting, ManyWords, SameWords, Words, word_numbers, write_model
+from tests.test_cli import assert_one_sentence, leave
 
 GUARDRAILS = {
     "lossy": {
@@ -180,7 +180,7 @@ def test_what_is_not_decided_is_no_pass(run: Run) -> None:
 @pytest.mark.parametrize(("verdict", "code"), [("PASS", 0), ("WARN", 0), ("FAIL", 2), ("INCONCLUSIVE", 5)])
 def test_every_verdict_has_its_code(tmp_path: Path, verdict: Any, code: int) -> None:
     """A warning is no reason to stop."""
-    from synthetic_records import validation
+    from tests.synthetic_records import validation
 
     assert Validated(validation(verdict=verdict), Run(tmp_path), is_kept=True).exit_code == code
 

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_records import build, candidate, comparison, gate, scenario, unbounded, validation
 
 from perflib.artifact import Artifact, Lineage
 from perflib.results import Candidate, Comparison, Estimate, Failure, Validation
 from perflib.runs import Run
 from perflib.verdict import QUARANTINE_FILE, exit_code, headline, judge, judge_run, mark_quarantine
+from tests.synthetic_records import build, candidate, comparison, gate, scenario, unbounded, validation
 
 WAIVER = "Ada Example, until 2027-01-31: The next release repairs it. Instead: Tweets go to the old model."
 

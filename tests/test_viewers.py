@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import browser
 import pytest
-from synthetic_records import profile
 
 from perflib import viewers
 from perflib.errors import DataError, ParameterError, SetupError
 from perflib.runs import Run
 from perflib.viewers import TraceServer, open_viewer, serve_trace, show_run, start_tensorboard
+from tests import browser
+from tests.synthetic_records import profile
 
 EVENTS: list[dict[str, Any]] = [
     {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#1", "pid": 1, "tid": 1, "ts": 0.0, "dur": 90.0},

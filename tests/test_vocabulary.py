@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_artifact import CONFIG, write_artifact
 
 from perflib.artifact import Artifact
 from perflib.compression.materials import Labelled, Materials
@@ -18,6 +17,7 @@ from perflib.compression.texts import Disturber, put_together, read_texts, token
 from perflib.compression.vocabulary import Vocabulary
 from perflib.encoded import Encoded
 from perflib.errors import StageError
+from tests.tiny_artifact import CONFIG, write_artifact
 
 UNKNOWN, START = 1, 2
 

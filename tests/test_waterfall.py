@@ -6,10 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_records import comparison, ladder, scenario
-from test_ask import Words
-from test_ladder import EFFORT, RECIPE, FakeCompare, add_candidate
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib import plots
 from perflib.artifact import Artifact, Runtime
@@ -28,6 +24,10 @@ from perflib.results.ladder import CategoryFactor, LadderTotal
 from perflib.sentences.ladder import consistency_sentence, waterfall_sentence
 from perflib.session import Session
 from perflib.tables.ladder import waterfall_table
+from tests.synthetic_records import comparison, ladder, scenario
+from tests.test_ask import Words
+from tests.test_ladder import EFFORT, RECIPE, FakeCompare, add_candidate
+from tests.tiny_artifact import make_inputs, write_artifact
 
 # --- one change a step --------------------------------------------------------------------------------------------
 

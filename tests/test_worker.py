@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from tiny_artifact import make_inputs, write_artifact
 
 from perflib.artifact import SPEC_FILE, Runtime
 from perflib.benchmarking import protocol, scenarios, worker
@@ -28,6 +27,7 @@ from perflib.benchmarking.probe import make_probe, probe_inputs
 from perflib.benchmarking.scenarios import SCENARIOS, SlotPlan, SlotRunner
 from perflib.encoded import Encoded
 from perflib.errors import ParameterError
+from tests.tiny_artifact import make_inputs, write_artifact
 
 pytestmark = pytest.mark.timing
 

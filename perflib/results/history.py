@@ -182,7 +182,12 @@ class Good(Record):
 
 @dataclasses.dataclass(frozen=True)
 class Promotion(Record):
-    """Which candidate of which run is the good one from now on, and who said so."""
+    """
+    Which candidate of which run is the good one from now on, who said so, and on what evidence.
+
+    ``manifest_sha256`` is the digest of the run's evidence pack, None where there was none. ``waivers`` say which gates
+    somebody let pass. ``roi_p10_ratio`` is None while nobody has said that the prices are theirs.
+    """
 
     schema: ClassVar[str] = "perflib/promotion/1"
 
@@ -197,3 +202,6 @@ class Promotion(Record):
     promoted: str
     promoted_by: str
     reason: str
+    manifest_sha256: str | None = None
+    waivers: tuple[str, ...] = ()
+    roi_p10_ratio: float | None = None

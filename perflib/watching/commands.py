@@ -6,7 +6,7 @@ from pathlib import Path
 
 from perflib import plots, project, sentences
 from perflib.benchmarking.lock import host_lock
-from perflib.errors import ParameterError, did_you_mean
+from perflib.errors import ParameterError
 from perflib.params import read_yaml
 from perflib.regression.alerts.deliver import Courier
 from perflib.regression.alerts.job_summary import append_job_summary
@@ -18,7 +18,7 @@ from perflib.regression.changepoints.detect import scan
 from perflib.regression.locks import read_lock
 from perflib.regression.reruns import Bench
 from perflib.results.regression import Alert, Check, Delivery
-from perflib.runs import Run, newest_run, open_run
+from perflib.runs import Run, find_run, open_run
 from perflib.session import keep_figure
 from perflib.watching.bench import Workbench
 from perflib.watching.check import check_run
@@ -93,20 +93,6 @@ def make_bench(run: Run) -> Bench:
     workload = get_workload(summary.params["workload"], seed=int(summary.params.get("seed", 0)))
     workload.prepare()
     return Workbench(workload, here=read_lock(), run=Run(run.folder / "watch"))
-
-
-def find_run(word: str | None) -> Run:
-    """Return a run by its folder or name, or the newest; `ParameterError` if there is none."""
-    if word is None:
-        newest = newest_run()
-        if newest is None:
-            raise ParameterError(f"there is no run in {project.outputs_dir()} yet; start one with `perflib run`.")
-        return newest
-    place = Path(word) if Path(word).is_dir() else project.outputs_dir() / word
-    if not place.is_dir():
-        known = [path.parent.name for path in project.outputs_dir().glob("*/run.json")]
-        raise ParameterError(f"there is no run {word}; {did_you_mean(word, known)}")
-    return open_run(place)
 
 
 def read_routes() -> Routes:

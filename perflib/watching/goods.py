@@ -4,6 +4,7 @@ What was good: the artifacts that a suspect is held against, and which candidate
     promote("outputs/RUN:int8", reason="ships on Monday")
 """
 
+import dataclasses
 import getpass
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from perflib.regression.history.store import History
 from perflib.regression.kept import Kept
 from perflib.regression.reruns import State
 from perflib.results.history import Good, Promotion
-from perflib.runs import Run, open_run
+from perflib.runs import Run, find_run
 from perflib.verdict import is_offered
 from perflib.watching.points import good_of_run
 from perflib.watching.provenance import now_utc, read_provenance
@@ -78,13 +79,26 @@ def state_of(good: Good, kept: Kept) -> State:
     return State(artifact, lock, good.data_sha256, good.run_id)
 
 
-def promote(word: str, *, reason: str, history: History, kept: Kept) -> Promotion:
+@dataclasses.dataclass(frozen=True)
+class Grounds:
+    """What a promotion rests on beside the verdict: the digest of the pack, waived gates, money that is vouched for."""
+
+    manifest_sha256: str | None = None
+    waivers: tuple[str, ...] = ()
+    roi_p10_ratio: float | None = None
+
+
+_NO_GROUNDS = Grounds()
+
+
+def promote(word: str, *, reason: str, history: History, kept: Kept, grounds: Grounds = _NO_GROUNDS) -> Promotion:
     """
     Say that a candidate of a run is the good one from now on, and keep it.
 
     Args:
         word: ``RUN:NAME``, as elsewhere.
         reason: Why, for whoever asks later.
+        grounds: What the promotion cites.
         history: Remembers the good run.
         kept: Keeps artifact and lock.
 
@@ -94,7 +108,7 @@ def promote(word: str, *, reason: str, history: History, kept: Kept) -> Promotio
     run_word, _, name = word.rpartition(":")
     if not run_word or not reason.strip():
         raise ParameterError(f"`{word}` is promoted as RUN:NAME with a --reason; give both.")
-    run = _run(run_word)
+    run = find_run(run_word)
     summary = run.summary()
     if summary is None:
         raise ParameterError(f"{run.folder} has no summary; promote a candidate of a run that `perflib run` made.")
@@ -115,6 +129,7 @@ def promote(word: str, *, reason: str, history: History, kept: Kept) -> Promotio
         promoted=now_utc(),
         promoted_by=user_name(),
         reason=reason.strip(),
+        **dataclasses.asdict(grounds),
     )
     promotion.write(promotions_folder() / f"{promotion.ulid}.json")
     return promotion
@@ -143,8 +158,3 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"  # a container's user may have no name
-
-
-def _run(word: str) -> Run:
-    named = Path(word)
-    return open_run(named if named.is_dir() else project.outputs_dir() / word)

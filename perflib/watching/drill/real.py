@@ -17,7 +17,7 @@ from perflib.watching.drill.wheels import GOOD_VERSION, write_wheels
 
 def drill_here(folder: Path | None = None) -> tuple[DrillResult, Path]:
     """
-    Play the drill on this machine, in about five minutes, and return what came of it and where it lies.
+    Play the drill on this machine, in about two minutes, and return what came of it and where it lies.
 
     Raises:
         SetupError: If the environments cannot be built.

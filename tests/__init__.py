@@ -1,0 +1,1 @@
+"""The tests of perflib; a package, because some distributions install a `tests` of their own."""
