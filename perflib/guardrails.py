@@ -15,7 +15,7 @@ from typing import Any
 
 from perflib import project
 from perflib.errors import ParameterError, did_you_mean
-from perflib.params import read_yaml
+from perflib.plain_yaml import read_yaml
 from perflib.records import sha256_file
 from perflib.validation.gates import CHURN_GATES, GATES, TIE_GATES, WARNING_GATES, Guardrails, Limit
 

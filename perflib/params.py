@@ -5,23 +5,19 @@ A params file is code in disguise (papermill writes its keys into a notebook), s
 knows, values plain YAML of the right type, and the file small, without tags and without anchors.
 """
 
-import keyword
-import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from perflib import project
 from perflib.benchmarking.scenarios import get_scenarios
 from perflib.compression.stage import parse_recipe
 from perflib.errors import ParameterError, PerflibError, did_you_mean
+from perflib.plain_yaml import read_yaml
 
-MAX_FILE_BYTES = 1_000_000
-MAX_DEPTH = 20
 # More than these may meet the test split in one run, but no more may be shipped from it.
 MAX_FINALISTS_COUNT = 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
@@ -54,6 +50,8 @@ class RunParams(BaseModel):
     explain: Literal["best", "all", "none"] = "none"
     # The experiment that is held against the baseline over batch sizes and lengths.
     breakeven: str = ""
+    # Whether the rollout of the best approved candidate is tried with two real servers, for up to a minute.
+    rehearse: Literal["best", "none"] = "none"
     # Those that may be shipped from this run, named before it; all, where there are no more than five.
     finalists: list[str] = []
     scenarios: list[str] = ["single", "offline"]
@@ -136,58 +134,6 @@ class ExperimentParams(BaseModel):
         return recipe
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML only: no tags, no anchors, no repeated keys."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.YAMLError("it holds an anchor or alias")
-        if getattr(event, "tag", None):
-            raise yaml.YAMLError(f"it holds the tag {event.tag}")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.YAMLError(f"key {key!r} is no plain word")
-            if key in seen:
-                raise yaml.YAMLError(f"key {key!r} stands twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """
-    Read one YAML mapping.
-
-    Raises:
-        ParameterError: If it is missing, empty, too large, not plain YAML, or no mapping of identifiers.
-    """
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ParameterError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; a params file is a few lines.")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ParameterError(_missing(path)) from None
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a NUL in it
-        raise ParameterError(f"{path} cannot be read as UTF-8 text ({error}); write it again.") from error
-    try:
-        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 -- a stricter child of SafeLoader
-    # ValueError: YAML takes 2001-99-99 for a date, 0x_ for a number and any count of digits for an integer.
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ParameterError(f"{path} is not plain YAML ({reason}); write keys and values only.") from error
-    if document is None:
-        raise ParameterError(f"{path} is empty; see params/quickstart.yaml for the keys.")
-    if not isinstance(document, dict):
-        raise ParameterError(f"{path} holds a {type(document).__name__}, not `key: value` lines.")
-    _check_plain(document, path, depth=0)
-    return document
-
-
 def load_run(path: Path) -> RunParams:
     """Read and check a run's params file; `ParameterError` names the key, its value and what to do."""
     document = read_yaml(path)
@@ -248,33 +194,3 @@ def _first_problem(error: ValidationError, path: Path) -> str:
     if first["type"] == "missing":
         return f"{path} lacks `{where}`; add it, as in params/quickstart.yaml."
     return f"`{where}` in {path} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}."
-
-
-def _missing(path: Path) -> str:
-    nearby = [file.name for file in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-    return f"{path} does not exist; {did_you_mean(path.name, nearby)}"
-
-
-def _check_plain(value: Any, path: Path, *, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise ParameterError(f"{path} is nested deeper than {MAX_DEPTH} levels; a params file is flat.")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if depth == 0 and not _is_identifier(key):
-                raise ParameterError(
-                    f"{path}: {key!r} is no parameter name; use letters, digits and `_`, not starting with a digit."
-                )
-            if not isinstance(key, str) or not key.isprintable():
-                raise ParameterError(f"{path}: {key!r} is no key; write a plain word.")
-            _check_plain(inner, path, depth=depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_plain(inner, path, depth=depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ParameterError(f"{path} holds {value}, which is not a number that a run can use.")
-    elif not isinstance(value, str | int | float | bool | None):
-        raise ParameterError(f"{path} holds {value!r}, a {type(value).__name__}; put it in quotes.")
-
-
-def _is_identifier(key: Any) -> bool:
-    return isinstance(key, str) and key.isascii() and key.isidentifier() and not keyword.iskeyword(key)

@@ -11,7 +11,9 @@ from typing import Any
 _FORMULA_STARTS = frozenset("=+-@＝＋－＠")
 # The quote is among them so that one that stood there already can be told from ours.
 _CELL_STARTS = ("\t", "\r", "\n", "'")
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~])")
+# An underscore between letters is only itself; a dash or a hash means something where a line begins.
+_MARKUP = re.compile(r"([\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])|\A[#+-])")
+_NUMBERED = re.compile(r"\A(\d{1,9})([.)])(?=\s|\Z)")
 
 
 def plain_cell(value: Any) -> str:
@@ -35,8 +37,8 @@ def markdown(text: str) -> str:
     Return a text for one line of Markdown: no markup, no HTML, no new line, no border of a table's cell.
 
     Example:
-        >>> print(markdown("a|b <b>*c*</b>"))
-        a\|b &lt;b&gt;\*c\*&lt;/b&gt;
+        >>> print(markdown("a|b <b>*c*</b>"), markdown("my_model-2: 3.1 s"), markdown("# 1"))
+        a\|b &lt;b&gt;\*c\*&lt;/b&gt; my_model-2: 3.1 s \# 1
     """
-    line = _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    line = _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(text.split())))
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

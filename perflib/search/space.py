@@ -24,7 +24,7 @@ from perflib.artifact import ArtifactSpec
 from perflib.compression.materials import Materials
 from perflib.compression.stage import Ingredient, check_recipe, parse_recipe
 from perflib.errors import ParameterError, SetupError, StageError, did_you_mean
-from perflib.params import read_yaml
+from perflib.plain_yaml import read_yaml
 from perflib.records import dumps, sha256_json
 
 NONE = "none"

@@ -7,7 +7,7 @@ from pathlib import Path
 from perflib import plots, project, sentences
 from perflib.benchmarking.lock import host_lock
 from perflib.errors import ParameterError
-from perflib.params import read_yaml
+from perflib.plain_yaml import read_yaml
 from perflib.regression.alerts.deliver import Courier
 from perflib.regression.alerts.job_summary import append_job_summary
 from perflib.regression.alerts.junit import write_junit
