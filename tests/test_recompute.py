@@ -1,120 +1,42 @@
-"""A reviewer's script, which shares no line with us, finds every number of a record in the kept answers."""
+"""A reviewer, who shares no line with us, finds every number of a validation in the kept answers."""
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
-from perflib.guardrails import load_guardrails
-from perflib.results import Invariance, Overlap
-from perflib.validation.gates import judge
-from perflib.validation.measure import Answered, measure
-from perflib.validation.predictions import Paired
-from perflib.validation.probes import Probe, ProbeAnswers
-from tests.synthetic_records import identity
+import perflib.governance.recompute as recompute_package
+from perflib.errors import DataError
+from perflib.governance.recompute import BELIEVED, recompute_validation, resampling
+from perflib.governance.recompute.bounds import Pairs, gated_levels, not_shown_together
+from perflib.governance.recompute.differences import differences
+from perflib.validation.families import Discordant, holm_levels, holm_non_inferior, large_enough
+from perflib.validation.quality import tango_lower
+from tests.whole_records import COUNT, NAME, write_validation
 
-SCRIPT = Path(__file__).with_name("recompute_validation.py")
-COUNT, BORDER_COUNT, NAME = 600, 150, "int8"
-Floats = NDArray[np.float32]
+PACKAGE = Path(recompute_package.__file__).parent
 
 
-def probabilities(logits: NDArray[np.float64]) -> Floats:
-    """Return the softmax of logits of shape (rows, classes)."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run with a validation, its answers and its probes; nobody writes to it."""
+    folder = tmp_path_factory.mktemp("written")
+    write_validation(folder)
+    return folder
 
 
-def paired(rng: np.random.Generator, *, class_count: int, noise: float) -> Paired:
-    """Return two models that are mostly right, ties among the baseline's answers, and groups of many sizes."""
-    labels = rng.integers(class_count, size=COUNT)
-    logits = rng.normal(size=(COUNT, class_count)) + 1.5 * np.eye(class_count)[labels]
-    logits[:20] = 1e-4 * rng.normal(size=(20, class_count))
-    slices = {
-        "length": rng.choice(["long", "middle", "short"], COUNT, p=[0.5, 0.4, 0.1]),
-        "negation": np.where(rng.random(COUNT) < 0.1, "yes", "no"),
-        # Without any flip its bound would clear the limit, with one it does not.
-        "border": np.repeat(["outside", "inside"], [COUNT - BORDER_COUNT, BORDER_COUNT]),
-        "baseline margin": rng.choice(["1 of 2", "2 of 2"], COUNT),
-        "of one class": np.where(labels == 0, rng.choice(["a", "b"], COUNT), "c"),
-        "nothing": np.full(COUNT, "no"),
-    }
-    return Paired(
-        ids=tuple(f"id-{row}" for row in range(COUNT)),
-        labels=labels,
-        baseline=probabilities(logits),
-        candidate=probabilities(logits + noise * rng.normal(size=logits.shape)),
-        slices={name: tuple(values.tolist()) for name, values in slices.items()},
-    )
-
-
-def probes(rng: np.random.Generator, *, class_count: int, noise: float) -> ProbeAnswers:
-    """Return probes of every suite and rule, in kinds of many sizes."""
-    asked = [
-        Probe("perturbation", kind, 2, "same", before="a", after="b", key=str(number))
-        for kind, count in (("typo", 320), ("lookalike letters", 310), ("rare", 40))
-        for number in range(count)
-    ]
-    asked += [
-        Probe("counterfactual", kind, 1, "same", before="a", after="b", key=str(number))
-        for kind in ("gender", "age")
-        for number in range(60)
-    ]
-    for number in range(50):
-        asked.append(Probe("behaviour", "negation", 1, "right", before=None, after="b", label=1, key=str(number)))
-        asked.append(Probe("behaviour", "emphasis", 1, "not less", before="a", after="b", label=0, key=str(number)))
-    before = rng.normal(size=(len(asked), class_count))
-    after = before + 0.3 * rng.normal(size=before.shape)
-    sides = [probabilities(one + arm * noise * rng.normal(size=one.shape)) for arm in (0, 1) for one in (before, after)]
-    for side in (sides[0], sides[2]):
-        side[[probe.before is None for probe in asked]] = np.nan
-    sides[3][-4:] = np.nan
-    return ProbeAnswers(tuple(asked), *sides)
-
-
-def write_run(
-    folder: Path,
-    *,
-    profile: str = "lossy",
-    class_count: int = 2,
-    noise: float = 0.6,
-    lost_count: int = 0,
-    has_probes: bool = True,
-) -> Path:
-    """Validate a candidate that was never built, and keep what a run keeps; return the record's path."""
-    rng = np.random.default_rng(5)
-    both = paired(rng, class_count=class_count, noise=noise)
-    both.candidate[:lost_count] = np.nan
-    asked = probes(rng, class_count=class_count, noise=noise) if has_probes else None
-    guardrails, sha256 = load_guardrails("guardrails.yaml")
-    answered = Answered(
-        paired=both,
-        labels=tuple("abc"[:class_count]),
-        probes=asked,
-        invariance=(Invariance("asked again", 100, 0, 0.0),),
-        overlaps=(Overlap("train", 1000, 0, 1, ("near",)),),
-        identity=identity(),
-        split_sha256="0" * 64,
-        cut_ratio=0.25,
-    )
-    found = measure(answered, name=NAME, profile=profile, limits=guardrails[profile], guardrails_sha256=sha256, seed=3)
-    records = folder / "records"
-    both.write(records / f"predictions-{NAME}.parquet")
-    if asked is not None:
-        asked.write(records / f"probes-{NAME}.parquet")
-    return judge(found, guardrails).write(records / f"validation-{NAME}.json")
-
-
-def recompute(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script as a reviewer does, somewhere else and without our package on the path."""
-    command = [sys.executable, str(SCRIPT), str(folder), NAME]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+@pytest.fixture
+def path(written: Path, tmp_path: Path) -> Path:
+    """The validation of a copy of that run."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "records" / f"validation-{NAME}.json"
 
 
 @pytest.mark.parametrize(
@@ -125,21 +47,31 @@ def recompute(folder: Path) -> subprocess.CompletedProcess[str]:
         pytest.param({"class_count": 3, "lost_count": 3}, 340, id="three classes, some answers no number"),
         pytest.param({"lost_count": COUNT, "has_probes": False}, 250, id="no answer a number, no probes"),
         pytest.param({"noise": 0.0}, 440, id="the baseline itself"),
+        pytest.param({"noise": 2.0, "seed": 6}, 440, id="far away"),
     ],
 )
 def test_every_number_is_found_again(tmp_path: Path, case: dict[str, Any], least_count: int) -> None:
     """Whatever the profile, the classes and the losses; a run that compared little would prove little."""
-    write_run(tmp_path, **case)
+    path = write_validation(tmp_path, **case)
 
-    done = recompute(tmp_path)
+    found = recompute_validation(path.parent, NAME)
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout.split()[0]) >= least_count
+    assert found.differing == ()
+    assert found.largest_difference <= 1e-9
+    assert found.compared_count >= least_count
+    assert found.left_out_count < found.compared_count / 2
+
+
+def test_a_large_split_is_drawn_again_piece_by_piece(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the resamples would not fit into memory, the same ones are made anew."""
+    monkeypatch.setattr(resampling, "_MOST_KEPT_BYTES", 0)
+
+    assert recompute_validation(path.parent, NAME).differing == ()
 
 
 def test_ties_matter_in_the_lossless_case(tmp_path: Path) -> None:
     """Otherwise the case above would not show that they are forgiven."""
-    record = json.loads(write_run(tmp_path, profile="lossless", noise=0.05).read_text(encoding="utf-8"))
+    record = json.loads(write_validation(tmp_path, profile="lossless", noise=0.05).read_text(encoding="utf-8"))
     halves = [one for one in record["slices"] if one["column"] == "negation"]
 
     assert record["tie_count"] > 0
@@ -148,13 +80,12 @@ def test_ties_matter_in_the_lossless_case(tmp_path: Path) -> None:
     )
 
 
-def test_a_changed_number_is_named(tmp_path: Path) -> None:
+def test_a_changed_number_is_named(path: Path) -> None:
     """
     One in every part of the record, by little, and one that is missing, one that is new, one that has moved.
 
     So is a slice that is only called exploratory, as if nobody could recompute it.
     """
-    path = write_run(tmp_path)
     record = json.loads(path.read_text(encoding="utf-8"))
     for keys in (
         ("mcnemar_p",),
@@ -177,11 +108,9 @@ def test_a_changed_number_is_named(tmp_path: Path) -> None:
     record["slices"][last]["is_exploratory"] = True
     path.write_text(json.dumps(record), encoding="utf-8")
 
-    done = recompute(tmp_path)
-    named = set(done.stderr.strip().split(", "))
+    named = set(recompute_validation(path.parent, NAME).differing)
     hidden = {name for name in named if name.startswith(f"slices.{last}.")}
 
-    assert done.returncode == 1
     assert f"slices.{last}.change_ratio" in hidden
     assert named - hidden == {
         "mcnemar_p",
@@ -191,6 +120,7 @@ def test_a_changed_number_is_named(tmp_path: Path) -> None:
         "candidate_confidence.bins.10.accuracy_ratio",
         "differences.1.high",
         "differences.3.name",
+        "explored.0.is_gated",
         "slices.0.is_gated",
         "slices.1.holm_low_ratio",
         "classes.1.rate_change.low",
@@ -201,15 +131,199 @@ def test_a_changed_number_is_named(tmp_path: Path) -> None:
     }
 
 
-def test_the_script_is_short_and_shares_nothing() -> None:
-    """A reviewer reads it at one sitting, and what it finds is found without us."""
-    source = SCRIPT.read_text(encoding="utf-8")
-    nodes = list(ast.walk(ast.parse(source)))
-    imported = {name.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for name in node.names}
-    imported |= {(node.module or "").split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+def test_changed_answers_are_named(path: Path) -> None:
+    """One label that somebody corrects, and one row less, are seen in the counts that follow from them."""
+    answers = path.with_name(f"predictions-{NAME}.parquet")
+    frame = pd.read_parquet(answers)
+    corrected = frame.assign(label=np.where(np.arange(len(frame)) == 100, 1 - frame["label"], frame["label"]))
 
-    assert len(source.splitlines()) < 150
-    assert imported <= {"json", "pathlib", "sys", "typing", "numpy", "pandas", "scipy"}
+    corrected.to_parquet(answers)
+    relabelled = recompute_validation(path.parent, NAME).differing
+    frame.iloc[1:].to_parquet(answers)
+    shortened = recompute_validation(path.parent, NAME).differing
+
+    assert "baseline_accuracy_ratio" in relabelled
+    assert "example_count" in shortened
+
+
+def test_what_is_believed_is_named_with_its_reason(path: Path) -> None:
+    """A change in a part that nobody kept is not seen, and that part is on the list."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    change(record, ("invariance", 0, "example_count"))
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+    assert recompute_validation(path.parent, NAME).differing == ()
+    assert "invariance" in BELIEVED
+    assert all(BELIEVED.values())
+
+
+# --- the command line
+
+
+def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it as a reviewer does."""
+    line = [sys.executable, "-m", "perflib.governance.recompute", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True)
+
+
+def test_the_command_says_what_it_compared_and_what_differs(path: Path, tmp_path: Path) -> None:
+    """Code 0 and one line; after a change code 1 and the name; without the files one sentence."""
+    good = command(tmp_path, NAME)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    change(record, ("mcnemar_p",))
+    path.write_text(json.dumps(record), encoding="utf-8")
+    bad, missing = command(tmp_path, NAME), command(tmp_path, "other")
+
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.split()[1:3] == ["values", "compared,"]
+    assert (bad.returncode, bad.stderr) == (1, "mcnemar_p\n")
+    assert missing.returncode == 1
+    assert "validation-other.json cannot be read" in missing.stderr
+    assert missing.stderr.count("\n") == 1
+
+
+# --- files of other people
+
+
+def renamed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take a column away."""
+    return frame.rename(columns={"candidate_1": "other"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (renamed, "has no column `candidate_1`"),
+        (lambda frame: frame.assign(label=frame["label"] + 7), "labels for 2 classes"),
+        (lambda frame: frame.assign(label=frame["label"].astype(str)), "int64 is needed"),
+        (lambda frame: frame.assign(baseline_0="x"), "float is needed"),
+        (lambda frame: frame.assign(slice_length=None), "string is needed"),
+        (lambda frame: frame.iloc[:0], "0 labels"),
+    ],
+)
+def test_answers_of_another_shape_are_refused(path: Path, spoil: Any, words: str) -> None:
+    """A sentence, and no traceback of a library."""
+    answers = path.with_name(f"predictions-{NAME}.parquet")
+    spoil(pd.read_parquet(answers)).to_parquet(answers)
+
+    with pytest.raises(DataError, match=words):
+        recompute_validation(path.parent, NAME)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and so on PAR1"])
+def test_a_file_that_is_no_parquet_is_refused(path: Path, content: bytes) -> None:
+    """A damaged file is the reader's to replace."""
+    path.with_name(f"predictions-{NAME}.parquet").write_bytes(content)
+
+    with pytest.raises(DataError, match="is no Parquet file"):
+        recompute_validation(path.parent, NAME)
+
+
+def test_a_record_that_lacks_a_part_is_refused(path: Path) -> None:
+    """Not with the traceback of a missing key."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["seed"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+    with pytest.raises(DataError, match=r"cannot be recomputed .*seed"):
+        recompute_validation(path.parent, NAME)
+
+
+# --- formulas against validation's
+
+
+def test_bounds_agree_with_validation_on_random_tables() -> None:
+    """Tango's, at any level, also where nothing or everything flips."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        n = int(rng.integers(1, 400))
+        worse = int(rng.integers(0, n + 1))
+        better = int(rng.integers(0, n - worse + 1))
+        level = float(rng.choice([0.95, 0.975, 0.999]))
+        pairs = Pairs(worse, better, n)
+
+        assert pairs.low_ratio(level) == pytest.approx(tango_lower(worse, better, n, level=level), abs=1e-9)
+        assert pairs.high_ratio(level) == pytest.approx(Discordant(worse, better, n).high_ratio(level), abs=1e-9)
+
+
+def test_families_agree_with_validation_on_random_tables() -> None:
+    """Who is large enough, at which level each stands, and who is shown beside the others."""
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        sizes = rng.integers(20, 600, size=int(rng.integers(1, 9))).tolist()
+        flips = [rng.integers(0, 1 + size // 8, size=2).tolist() for size in sizes]
+        pairs = [Pairs(worse, better, size) for (worse, better), size in zip(flips, sizes, strict=True)]
+        theirs = [Discordant(worse, better, size) for (worse, better), size in zip(flips, sizes, strict=True)]
+        margins = rng.choice([0.02, 0.05, 0.1], size=len(sizes)).tolist()
+        enough = large_enough(sizes, bound_ratio=0.05)
+        kept = [place for place, is_large in enumerate(enough) if is_large]
+        levels = dict(zip(kept, holm_levels([theirs[place] for place in kept]), strict=True))
+        shown = holm_non_inferior(theirs, margin_ratios=margins)
+
+        assert gated_levels(pairs, bound_ratio=0.05) == levels
+        assert gated_levels(pairs) == dict(enumerate(holm_levels(theirs)))
+        assert not_shown_together({str(place): (pairs[place], margins[place]) for place in range(len(sizes))}) == {
+            str(place) for place, (_, is_shown) in enumerate(shown) if not is_shown
+        }
+
+
+@pytest.mark.parametrize(
+    ("said", "found", "is_same"),
+    [
+        (0.5, 0.5 + 9e-10, True),
+        (0.5, 0.5 + 2e-9, False),
+        (1e6, 1e6 + 9e-4, True),
+        (1e6, 1e6 + 2e-3, False),
+        (None, float("nan"), True),
+        (None, 0.0, False),
+        (0.0, None, False),
+        ("a", "b", False),
+        ("a", 1, False),
+        (True, False, False),
+    ],
+)
+def test_values_differ_beyond_a_billionth(said: Any, found: Any, is_same: bool) -> None:
+    """Relative above 1, absolute below; what one side lacks differs, and NaN is lacking."""
+    assert (differences({"x": said}, {"x": found}, believed=()).differing == ()) == is_same
+
+
+# --- independence
+
+
+def imported(source: str) -> set[str]:
+    """Return the full names of what a module takes from perflib, and the first names of everything else."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are written in full"
+            found |= {f"{node.module}.{one.name}" for one in node.names}
+    return {name if name.startswith("perflib") else name.split(".")[0] for name in found}
+
+
+def test_it_shares_nothing_with_what_it_checks() -> None:
+    """Of perflib it has the errors and the strict reader of JSON; a second import of anything else would be seen."""
+    modules = sorted(PACKAGE.rglob("*.py"))
+    names = {name for path in modules for name in imported(path.read_text(encoding="utf-8"))}
+    own = {name for name in names if name.startswith("perflib.governance.recompute")}
+    outside = {name for name in names - own if name.startswith("perflib")}
+
+    assert len(modules) > 10
+    assert outside == {"perflib.errors.DataError", "perflib.errors.PerflibError", "perflib.records.loads"}
+    assert names - own - outside <= set(sys.stdlib_module_names) | {"numpy", "pyarrow", "scipy"}
+    assert imported("from perflib.validation import quality") == {"perflib.validation.quality"}
+
+
+def test_it_loads_nothing_of_what_it_checks() -> None:
+    """Nor does anything that it imports."""
+    code = (
+        "import sys, perflib.governance.recompute\n"
+        "print(sorted(name for name in sys.modules if name.startswith('perflib') and 'governance' not in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ast.literal_eval(done.stdout) == ["perflib", "perflib.errors", "perflib.records"]
 
 
 def change(record: Any, keys: tuple[str | int, ...]) -> None:
