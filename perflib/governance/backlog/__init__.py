@@ -1,0 +1,1 @@
+"""What to do next, what not, and what it would give."""
