@@ -12,6 +12,7 @@ from perflib.results import (
     Finding,
     FindingOutcome,
     Findings,
+    Identity,
     Interval,
     LowerBound,
     Prediction,
@@ -19,7 +20,7 @@ from perflib.results import (
 )
 from perflib.results.history import EnvironmentLock, LockedPackage, Provenance
 from perflib.runs import Run
-from tests.synthetic_records import baseline, build, comparison, gate, scenario, validation
+from tests.synthetic_records import baseline, build, comparison, gate, identity, scenario, validation
 
 BASELINE_SHA256 = "0" * 64
 CANDIDATES = {"int8": "1" * 64, "vocabulary": "2" * 64, "bf16": "3" * 64}
@@ -43,10 +44,14 @@ def make_ledger(folder: Path) -> Ledger:
         run.write(
             comparison(single, offline, name=name, baseline_sha256=BASELINE_SHA256, candidate_sha256=sha256), name
         )
-    run.write(dataclasses.replace(validation("PASS"), name="int8"), "int8")
     failing = gate("FAIL", id="A7-drop", name="worst slice", sentence="Texts with negation lose 4.0 pp.")
-    run.write(dataclasses.replace(validation(gates=(failing,), verdict="FAIL"), name="vocabulary"), "vocabulary")
-    run.write(dataclasses.replace(validation("PASS", "INCONCLUSIVE"), name="bf16"), "bf16")
+    answers = {
+        "int8": validation("PASS"),
+        "vocabulary": validation(gates=(failing,), verdict="FAIL"),
+        "bf16": validation("PASS", "INCONCLUSIVE"),
+    }
+    for name, found in answers.items():
+        run.write(dataclasses.replace(found, name=name, identity=_identity(CANDIDATES[name])), name)
     run.write(Findings("baseline", BASELINE_SHA256, "fake", tuple(one.finding for one in _outcomes())), "baseline")
     lock = EnvironmentLock("3.11.7", (LockedPackage("numpy", "2.4.6"), LockedPackage("torch", "2.13.0")))
     run.write(lock, "run")
@@ -58,6 +63,16 @@ def make_ledger(folder: Path) -> Ledger:
     summary = _summary(run, judged)
     summary.write(run.folder / "run.json")
     return read_ledger(run, judged, _outcomes())
+
+
+def _identity(sha256: str) -> Identity:
+    return identity(
+        baseline_sha256=BASELINE_SHA256,
+        candidate_sha256=sha256,
+        built_sha256=sha256,
+        timed_baseline_sha256=BASELINE_SHA256,
+        timed_candidate_sha256=sha256,
+    )
 
 
 def _judged() -> tuple[Candidate, ...]:
@@ -90,7 +105,7 @@ def _outcomes() -> tuple[FindingOutcome, ...]:
         predicted_speedup_ratio=2.08,
         assumption="products three times as fast",
         experiment="int8",
-        recipe=({"stage": "quantize", "precision": "int8"},),
+        recipe=({"quantize": {"scheme": "int8-static"}},),
     )
     untried = dataclasses.replace(
         tried,
@@ -102,7 +117,7 @@ def _outcomes() -> tuple[FindingOutcome, ...]:
         predicted_speedup_ratio=1.5,
         assumption="no padding",
         experiment="sorted",
-        recipe=({"stage": "runtime", "batching": "sorted"},),
+        recipe=({"runtime": {"batching": "sorted"}},),
     )
     return (
         FindingOutcome(tried, Interval(2.0, 1.9, 2.1, 0.9), "confirmed"),

@@ -195,7 +195,7 @@ class Pointer:
 @dataclasses.dataclass(frozen=True)
 class Return:
     """
-    What an item gives back over the horizon, from simulated draws of volume, effort, price and ratio.
+    What an item gives back over the horizon, from simulated draws of volume, effort and ratio.
 
     ROI is (saving - one-off) / one-off. ``payback_months`` is None where the one-off never comes back in that draw's
     quantile. ``npv_amount`` is discounted. ``chance_of_loss_ratio`` is the share of draws with ROI below 0.
@@ -251,6 +251,7 @@ class BacklogItem:
     ``accuracy_verdict`` are None for hypotheses. Ratios above 1 are faster, or smaller memory and size below 1.
     ``returns`` is None where no throughput ratio is known. ``is_eligible`` is the hard filter: only an approved
     candidate, or a hypothesis that nothing speaks against, is ranked by money; ``rank`` is None for the others.
+    The ratios of a hypothesis are expectations: the prediction as the high end, none as the low, its root between.
     ``people_words`` and ``owner`` are what a person wrote into `params/backlog.yaml`.
     """
 
@@ -378,12 +379,16 @@ class RiskRegister(Record):
 
 @dataclasses.dataclass(frozen=True)
 class ControlRow:
-    """Which part of the pack speaks to one control of a framework; ``reason`` where it is partly or not covered."""
+    """
+    Which part of the pack speaks to one control of a framework; ``reason`` where it is partly or not covered.
+
+    "not covered" is what this pack could show and does not, "not applicable" what no pack of ours can.
+    """
 
     framework: Literal["NIST AI RMF 1.0", "EU AI Act Annex IV"]
     control: str
     title: str
-    status: Literal["covered", "partial", "not applicable"]
+    status: Literal["covered", "partial", "not covered", "not applicable"]
     reason: str
     pointers: tuple[Pointer, ...]
 
@@ -406,7 +411,8 @@ class StageGate:
     """
     What a stage watches: the metric, what it must keep, over which window, and what missing data means.
 
-    ``relative_to`` is "baseline" where the limit is a factor of the baseline's value in the same window.
+    ``relative_to`` is "baseline" where the limit is a factor of the baseline's value in the same window. An ``abs<=``
+    on ``answer_shift_ratio`` is how far the share of any one answer may move among requests that both have answered.
     """
 
     metric: str
@@ -420,7 +426,12 @@ class StageGate:
 
 @dataclasses.dataclass(frozen=True)
 class RolloutStage:
-    """One step towards all traffic; ``mirror_ratio`` is answered by both and served from the baseline."""
+    """
+    One step towards all traffic.
+
+    ``mirror_ratio`` of it is also answered by the model that does not serve it, only to be compared; every gate must
+    have seen ``least_request_count`` requests.
+    """
 
     name: str
     traffic_ratio: float
@@ -461,7 +472,8 @@ class RehearsedFault:
     """
     One fault that was planted while traffic was live, and how the way back went.
 
-    Times are seconds since the planting; None where it never happened. ``bad_answer_count`` is what users got wrong,
+    Times are seconds since the planting; None where it never happened. ``limit_sec`` is the windows that it takes to
+    see the fault and the plan's time for the way back, both scaled. ``bad_answer_count`` is what users got wrong,
     late or not at all between planting and the end of the rollback, of ``request_count``.
     """
 

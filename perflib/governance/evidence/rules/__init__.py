@@ -1,0 +1,1 @@
+"""One small function for each thing that a pack promises; `book` has them in their order."""
