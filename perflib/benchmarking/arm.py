@@ -194,15 +194,7 @@ class Arm:
 
     def close(self) -> None:
         """End the process, whatever it has started, and its log."""
-        try:
-            # Also where it has ended: what it has started may live on, and keeps the group's number taken.
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        end_group(self._process)
         self._log.close()
         if self._lent is not None:
             self._lent.cleanup()
@@ -242,6 +234,19 @@ class Arm:
             arm=self.label,
             trouble=trouble,
         )
+
+
+def end_group(process: "subprocess.Popen[Any]") -> None:
+    """End a process that leads its own group, whatever it has started, and the pipes to it."""
+    try:
+        # Also where it has ended: what it has started may live on, and keeps the group's number taken.
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 def lend_package() -> "tempfile.TemporaryDirectory[str]":
