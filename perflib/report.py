@@ -13,7 +13,8 @@ import base64
 import binascii
 import html as html_text
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -227,27 +228,42 @@ def _finish_images(page: BeautifulSoup) -> None:
 
 def _finish_tables(page: BeautifulSoup) -> None:
     """Let wide tables scroll, name their header cells, and set columns of numbers to the right."""
+    captions: Counter[str] = Counter()
     for table in page.find_all("table"):
         caption = table.caption.get_text().strip() if table.caption else "Table"
+        captions[caption] += 1
+        if captions[caption] > 1:  # who hears the page tells regions apart by their names
+            caption = f"{caption} ({captions[caption]})"
         table.wrap(
             page.new_tag(
                 "div", attrs={"class": "table-scroll", "role": "region", "tabindex": "0", "aria-label": caption}
             )
         )
-        for header in table.select("thead th:not([scope])"):
-            header["scope"] = "col"
+        _finish_headers(table)
         rows = [row.find_all(["th", "td"]) for row in table.find_all("tr")]
         for cell in (cell for row in rows for cell in row):
             if "right" in str(cell.attrs.pop("style", "")):  # how Markdown says it
                 _add_class(cell, "number")
-        if table.select("[colspan], [rowspan]"):
-            continue
-        for column in range(max((len(row) for row in rows), default=0)):
-            cells = [row[column] for row in rows if column < len(row)]
-            values = [text for cell in cells if cell.name == "td" and (text := cell.get_text().strip())]
-            if any(map(_NUMBER.match, values)) and all(_NUMBER.match(text) or text in _UNKNOWN for text in values):
-                for cell in cells:
-                    _add_class(cell, "number")
+        if not table.select("[colspan], [rowspan]"):
+            _finish_columns(rows)
+
+
+def _finish_headers(table: Tag) -> None:
+    for header in table.select("thead th"):
+        if not header.get_text().strip():
+            header.name = "td"  # a header without words names nothing
+            del header["scope"]
+        elif not header.get("scope"):
+            header["scope"] = "col"
+
+
+def _finish_columns(rows: Sequence[Sequence[Tag]]) -> None:
+    for column in range(max((len(row) for row in rows), default=0)):
+        cells = [row[column] for row in rows if column < len(row)]
+        values = [text for cell in cells if cell.name == "td" and (text := cell.get_text().strip())]
+        if any(map(_NUMBER.match, values)) and all(_NUMBER.match(text) or text in _UNKNOWN for text in values):
+            for cell in cells:
+                _add_class(cell, "number")
 
 
 def _add_class(cell: Tag, name: str) -> None:

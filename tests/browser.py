@@ -1,6 +1,8 @@
 """Start a headless Chromium for tests of pages, and ask a page the questions that every page of ours must answer."""
 
 import contextlib
+import importlib.resources
+import importlib.util
 import json
 import shutil
 import tempfile
@@ -17,11 +19,8 @@ def why_not() -> str | None:
         return "no Chromium on PATH"
     if shutil.which("chromedriver") is None:
         return "no chromedriver on PATH"
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        return "selenium is not installed"
-    return None
+    missing = [name for name in ("selenium", "axe_core_python") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed" if missing else None
 
 
 @contextlib.contextmanager
@@ -85,6 +84,19 @@ def images(browser: Any) -> list[tuple[int, str]]:
     """Return the natural width and alternative text of every image."""
     found = browser.execute_script("return [...document.images].map(i => [i.naturalWidth, i.alt])")
     return [(int(width), str(alt)) for width, alt in found]
+
+
+def accessibility_violations(browser: Any) -> list[str]:
+    """Let axe-core look for what breaks WCAG 2 A and AA; return each rule with the first element that breaks it."""
+    script = (importlib.resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+    browser.execute_script(script)
+    found = browser.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa']})"
+        ".then(r => done({passed: r.passes.length, broken: r.violations.map(v => [v.id, v.nodes[0].html])}))"
+    )
+    assert found["passed"] > 0, "axe-core has looked at nothing"
+    return [f"{rule}: {element}" for rule, element in found["broken"]]
 
 
 def screenshot(browser: Any, path: Path) -> Path:

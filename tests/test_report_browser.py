@@ -160,6 +160,25 @@ def test_the_words_of_verdicts_can_be_read(chromium: Any, report: Path) -> None:
         assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_everybody_can_read_the_page(chromium: Any, report: Path, width: int) -> None:
+    """axe-core finds nothing that breaks WCAG 2 A or AA: contrast, names, structure."""
+    chromium.get(report.as_uri())
+    browser.resize(chromium, width)
+
+    assert browser.accessibility_violations(chromium) == []
+
+
+def test_a_page_that_some_cannot_read_is_found(chromium: Any, tmp_path: Path) -> None:
+    """The check itself sees pale words, a picture without words and a page without a language."""
+    page = tmp_path / "page.html"
+    page.write_text('<html><title>x</title><body><p style="color:#ddd">pale</p><img src="data:,x"></body></html>')
+    chromium.get(page.as_uri())
+
+    rules = {one.partition(":")[0] for one in browser.accessibility_violations(chromium)}
+    assert {"color-contrast", "image-alt", "html-has-lang"} <= rules
+
+
 def test_formulas_are_drawn_by_the_browser(chromium: Any, report: Path) -> None:
     """MathML takes room on the page without any script."""
     chromium.get(report.as_uri())

@@ -1,0 +1,1 @@
+"""What the report says, part by part: first the decision in plain words, then what it rests on."""
