@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from perflib.cli_evidence import add_evidence_commands
 from perflib.cli_watch import add_watch_commands
 from perflib.errors import PerflibError
 
@@ -57,15 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--churn", action="store_true", help="also count what training with another seed changes")
     prepare.set_defaults(command=_prepare)
 
-    report = commands.add_parser("report", help="write the report of a run again, as HTML and perhaps PDF")
-    report.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run folder; by default the newest")
+    report = commands.add_parser("report", help="decide, report and build the evidence of a run again")
+    report.add_argument("run", nargs="?", metavar="RUN", help="a run folder or its name; by default the newest")
     report.add_argument("--pdf", action="store_true", help="also print report.pdf, with Chromium")
+    report.add_argument("--force", action="store_true", help="even where the pack is signed: signatures are lost")
     report.set_defaults(command=_report)
 
     _add_compare(commands)
     _add_compress(commands)
     _add_profile(commands)
     add_watch_commands(commands)
+    add_evidence_commands(commands)
 
     validate = commands.add_parser("validate", help="is a candidate still right, and for whom?")
     validate.add_argument("candidate", metavar="RUN:NAME", help="a candidate of a run")
@@ -195,8 +198,8 @@ def _prepare(args: argparse.Namespace) -> int:
 def _report(args: argparse.Namespace) -> int:
     from perflib.pipeline.again import report_again
 
-    for path in report_again(args.run, with_pdf=args.pdf):
-        print(f"report: {path}")
+    for path in report_again(args.run, with_pdf=args.pdf, is_forced=args.force):
+        print(f"written: {path}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The commands of the regression watch: check, promote, history, alerts, metrics and the drill; thin too."""
+"""The commands of the regression watch: check, history, alerts, metrics and the drill; thin too."""
 
 import argparse
 import sys
@@ -28,11 +28,6 @@ def _add_check(commands: Any) -> None:
     check.add_argument("--junit", type=Path, metavar="FILE", help="write the series as JUnit XML too")
     check.add_argument("--json", action="store_true", help="print the record as strict JSON")
     check.set_defaults(command=_check)
-
-    promote = commands.add_parser("promote", help="say which candidate is the good one from now on")
-    promote.add_argument("candidate", metavar="RUN:NAME")
-    promote.add_argument("--reason", required=True, metavar="TEXT", help="why, for whoever asks later")
-    promote.set_defaults(command=_promote)
 
     drill = commands.add_parser("drill", help="plant three regressions and see whether the watch finds them")
     drill.add_argument("--run-dir", type=Path, metavar="DIR", help="where it goes; by default a folder in outputs/")
@@ -100,16 +95,6 @@ def _check(args: argparse.Namespace) -> int:
     print(dumps(done.check.to_dict(), indent=1) if args.json else "\n".join(done.lines))
     print(f"record and figures: {done.run.folder}", file=sys.stderr)
     return done.check.exit_code
-
-
-def _promote(args: argparse.Namespace) -> int:
-    from perflib.watching.goods import promote
-    from perflib.watching.open import open_watch
-
-    with open_watch() as watch:
-        made = promote(args.candidate, reason=args.reason, history=watch.history, kept=watch.kept)
-    print(f"{made.candidate} of {made.run_id} is the good one of {made.workload} from now on")
-    return 0
 
 
 def _drill(args: argparse.Namespace) -> int:

@@ -50,6 +50,18 @@ def cache_dir() -> Path:
     return Path(named).resolve() if named else user_cache_path("perflib")
 
 
+def without_home(word: str) -> str:
+    """
+    Return a word of a command line with the user's home folder as ``~``: records leave the house, and names with them.
+
+    Example:
+        >>> without_home(str(Path.home() / "venv/bin/python"))
+        '~/venv/bin/python'
+    """
+    home = str(Path.home())
+    return word.replace(f"{home}/", "~/") if len(home) > 1 else word
+
+
 def answers_dir() -> Path:
     """Return where answers of models are cached."""
     return cache_dir() / "predictions"

@@ -155,11 +155,11 @@ class Session:
 
     def show_table(self, html: str) -> None:
         """Show a table of `perflib.tables`."""
-        display(HTML(html))
+        show_table(html)
 
     def say(self, sentence: str) -> None:
         """Show a computed sentence; conclusions are never typed."""
-        display(Markdown(sentence))
+        say(sentence)
 
     def keep(self, record: Record, name: str) -> None:
         """Write a record to the run and glue it for tools that read notebooks."""
@@ -181,6 +181,16 @@ def prepare_notebook() -> None:
 def _show_sentence(shell: Any, kind: type[BaseException], error: BaseException, *_: Any, **__: Any) -> None:
     # It stays an error: JupyterLab stops and papermill fails on this output, as on any other.
     shell._showtraceback(kind, error, [f"{kind.__name__}: {error}"])
+
+
+def say(sentence: str) -> None:
+    """Show a computed sentence; conclusions are never typed."""
+    display(Markdown(sentence))
+
+
+def show_table(html: str) -> None:
+    """Show a table of `perflib.tables`."""
+    display(HTML(html))
 
 
 def show_figure(run: Run, drawn: tuple[Figure, Any], name: str) -> None:

@@ -2,7 +2,7 @@
 What is asked of two models: each input once, answers in their places, and nothing that cannot be asked passed over.
 
 The workload here is as small as one can be: a model that adds up a number for each word, on sentences made here. Its
-sums are exact, so that no answer depends on a batch. Other tests find it as `test_ask:Words`.
+sums are exact, so that no answer depends on a batch. Other tests find it as `tests.test_ask:Words`.
 """
 
 import dataclasses

@@ -66,13 +66,13 @@ def test_a_build_is_an_artifact_with_its_cost_and_its_proofs(tmp_path: Path) -> 
     """One step per line, the one-time cost added up, and a record that survives its own JSON."""
     ticks = iter([10.0, 12.5, 20.0, 21.0])
     made, record = build_it(
-        tmp_path, ["test_build:Halve", {"runtime": {"batching": "sorted"}}], clock=lambda: next(ticks)
+        tmp_path, ["tests.test_build:Halve", {"runtime": {"batching": "sorted"}}], clock=lambda: next(ticks)
     )
 
     assert made.folder == tmp_path / "mine"
     assert (made.spec.precision, made.spec.runtime.batching) == ("bf16", "sorted")
     assert [(step.stage, step.build_sec, step.is_cached) for step in record.steps] == [
-        ("test_build:Halve", 2.5, False),
+        ("tests.test_build:Halve", 2.5, False),
         ("runtime", 1.0, False),
     ]
     assert record.build_sec == 3.5
@@ -85,9 +85,9 @@ def test_a_build_is_an_artifact_with_its_cost_and_its_proofs(tmp_path: Path) -> 
 
 def test_a_second_run_builds_nothing_and_says_the_same(tmp_path: Path) -> None:
     """The artifact, its one-time cost and its proofs come from the cache."""
-    first, before = build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
+    first, before = build_it(tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache")
     second, after = build_it(
-        tmp_path, ["test_build:Halve"], cache=tmp_path / "cache", clock=lambda: pytest.fail("built")
+        tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache", clock=lambda: pytest.fail("built")
     )
 
     assert WORKED == ["halve"]
@@ -97,8 +97,8 @@ def test_a_second_run_builds_nothing_and_says_the_same(tmp_path: Path) -> None:
 
 def test_recipes_that_begin_alike_share_their_beginning(tmp_path: Path) -> None:
     """Only what differs is built."""
-    build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
-    _, record = build_it(tmp_path, ["test_build:Halve", "runtime"], cache=tmp_path / "cache")
+    build_it(tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache")
+    _, record = build_it(tmp_path, ["tests.test_build:Halve", "runtime"], cache=tmp_path / "cache")
 
     assert [step.is_cached for step in record.steps] == [True, False]
     assert WORKED == ["halve"]
@@ -107,11 +107,11 @@ def test_recipes_that_begin_alike_share_their_beginning(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", ["options", "seed", "tuning", "versions", "isa_flags", "source", "parent"])
 def test_whatever_decides_a_result_is_in_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """Another option, seed, split, engine version, instruction set, source or parent is another build."""
-    (line,) = parse_recipe(["test_build:Halve"])
+    (line,) = parse_recipe(["tests.test_build:Halve"])
     parent, materials, card = write_artifact(tmp_path / "parent"), MATERIALS, machine.read_card()
     before = build._key(line, parent, materials)
     if change == "options":
-        (line,) = parse_recipe([{"test_build:Halve": {"problem": "apply"}}])
+        (line,) = parse_recipe([{"tests.test_build:Halve": {"problem": "apply"}}])
     elif change == "seed":
         materials = dataclasses.replace(materials, seed=1)
     elif change == "tuning":
@@ -141,14 +141,14 @@ def test_a_changed_file_that_a_stage_names_is_another_build(tmp_path: Path) -> N
 
 def test_a_build_in_the_cache_that_was_altered_is_built_again(tmp_path: Path) -> None:
     """A changed byte never reaches a run."""
-    made, _ = build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
+    made, _ = build_it(tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache")
     (weights,) = (tmp_path / "cache").rglob("*.safetensors")
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.unlink()  # it may be linked to the candidate's own file
     weights.write_bytes(content)
 
-    again, record = build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
+    again, record = build_it(tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache")
 
     assert again.digest == made.digest
     assert not record.steps[0].is_cached
@@ -162,10 +162,10 @@ def test_a_failed_build_leaves_nothing_behind_and_keeps_the_old_one(
 ) -> None:
     """The parent and an earlier artifact of the same name stay as they were; no temporary folder remains."""
     cache = tmp_path / "cache" if has_cache else None
-    old, _ = build_it(tmp_path, ["test_build:Halve"], cache=cache)
+    old, _ = build_it(tmp_path, ["tests.test_build:Halve"], cache=cache)
     before = {path for path in tmp_path.rglob("*") if not path.name.endswith(".lock")}
     with pytest.raises((StageError, SetupError)) as caught:
-        build_it(tmp_path, [{"test_build:Halve": {"problem": problem}}], cache=cache)
+        build_it(tmp_path, [{"tests.test_build:Halve": {"problem": problem}}], cache=cache)
 
     assert {path for path in tmp_path.rglob("*") if not path.name.endswith(".lock")} == before
     assert Artifact.load(tmp_path / "mine").digest == old.digest
@@ -176,7 +176,7 @@ def test_a_failed_build_leaves_nothing_behind_and_keeps_the_old_one(
 def test_a_stage_that_refuses_stops_all_stages(tmp_path: Path) -> None:
     """The whole recipe is checked before its first line does any work."""
     with pytest.raises(StageError, match="line 2 of the recipe: refused before any work"):
-        build_it(tmp_path, ["test_build:Halve", {"test_build:Halve": {"problem": "check"}}])
+        build_it(tmp_path, ["tests.test_build:Halve", {"tests.test_build:Halve": {"problem": "check"}}])
 
     assert WORKED == []
 
@@ -187,10 +187,10 @@ def test_a_full_disk_under_the_candidate_is_one_sentence(tmp_path: Path, monkeyp
     def full(*args: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
+    build_it(tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache")
     monkeypatch.setattr("perflib.artifact.link_or_copy", full)
     with pytest.raises(SetupError, match=r"mine cannot be written \(No space left on device\); free space"):
-        build_it(tmp_path, ["test_build:Halve"], cache=tmp_path / "cache")
+        build_it(tmp_path, ["tests.test_build:Halve"], cache=tmp_path / "cache")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "mine", "parent"]
 
@@ -203,6 +203,6 @@ def test_the_source_of_a_stage_is_what_can_change_its_result() -> None:
     assert not {
         name for name in found if name.startswith(("perflib.plots", "perflib.records", "perflib.compression.build"))
     }
-    assert source_modules("test_build")[-1] == "test_build"
+    assert source_modules("tests.test_build")[-1] == "tests.test_build"
     assert "perflib.compression.converters.openvino" in source_modules("perflib.compression.engine")
     assert "perflib.compression.quantizers.onnxruntime" in source_modules("perflib.compression.quantize")

@@ -24,6 +24,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "03_regression": {"workload": "reviews-tiny", "scenario": "offline", "metric": "examples_per_sec"},
     "04_report": {},
     "learn/choosing_a_technique": {"calibration_counts": [1, 4]},
+    "learn/writing_the_case": {},
     "learn/reading_a_profile": {},
     "learn/how_sure_are_we": {"max_lives_count": 8, "path_count": 300, "rival_path_count": 60},
 }
@@ -56,7 +57,7 @@ def _history_of(name: str, smoke_run: Outcome) -> dict[str, str]:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_nbval_accepts_the_notebook(name: str, tmp_path: Path, smoke_run: Outcome) -> None:
     """No cell of a copy with smoke parameters fails."""
-    reads_a_run = name in ("02_why", "04_report", "learn/choosing_a_technique")
+    reads_a_run = name in ("02_why", "04_report", "learn/choosing_a_technique", "learn/writing_the_case")
     run_dir = smoke_run.run.folder if reads_a_run else tmp_path / "run"
     copy = tmp_path / f"{Path(name).name}.ipynb"
     papermill.execute_notebook(

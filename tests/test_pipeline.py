@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
+import pandas as pd
 import pytest
 from filelock import FileLock
 
@@ -57,7 +58,8 @@ def params_file(tmp_path: Path, own_folders: Path, monkeypatch: pytest.MonkeyPat
     shutil.copytree(project.root() / "notebooks", folder / "notebooks")
     (folder / "perflib").mkdir()
     (folder / "params" / "experiments").mkdir(parents=True)
-    shutil.copy(project.root() / "params" / "guardrails.yaml", folder / "params")
+    for name in ("guardrails.yaml", "prices.yaml"):
+        shutil.copy(project.root() / "params" / name, folder / "params")
     for name in ("int8", "static-int8", "bf16"):
         (folder / "params" / "experiments" / f"{name}.yaml").write_text(EXPERIMENT.format(name=name))
     (folder / "params" / "p.yaml").write_text(PARAMS)
@@ -112,8 +114,8 @@ def summary_of(folder: Path) -> RunSummary:
 
 def the_only_run(outputs: Path) -> RunSummary:
     """Read the record of the one run that there is."""
-    (folder,) = outputs.iterdir()
-    return summary_of(folder)
+    (path,) = outputs.glob(f"*/{SUMMARY_FILE}")
+    return summary_of(path.parent)
 
 
 # --- the order of things, and what it comes to ------------------------------------------------------------------
@@ -261,7 +263,7 @@ def test_a_step_that_is_redone_forgets_its_old_answers(begin: Callable[..., Outc
     kinds = ("predictions-{}.parquet", "probes-{}.parquet", "exemplars-{}.csv")
     folder = begin(FakeNotebooks()).run.folder / "records"
     for path in (folder / kind.format(name) for kind in kinds for name in ("int8", "static-int8")):
-        path.write_text("answers")
+        pd.DataFrame({"id": ["a"]}).to_parquet(path)
     changed = params_file.parent / "experiments" / "int8.yaml"
     changed.write_text(changed.read_text().replace("fewer bytes", "of another reason"))
     begin(FakeNotebooks({"int8": "cell-error"}), resume=True)
@@ -488,7 +490,7 @@ def test_the_report_of_the_newest_run_is_written_again(
     monkeypatch.setattr(again, "execute", FakeNotebooks())
     monkeypatch.setattr(again, "render_report", report.render_report)
 
-    assert again.report_again(None, with_pdf=False) == [outcome.run.report]
+    assert again.report_again(None, with_pdf=False) == [outcome.run.report, outcome.run.folder / "evidence"]
     assert outcome.run.report.is_file()
 
 
@@ -497,13 +499,13 @@ def test_a_report_that_fails_is_an_error(begin: Callable[..., Outcome], monkeypa
     outcome = begin(FakeNotebooks())
     monkeypatch.setattr(again, "execute", FakeNotebooks({"report": "cell-error"}))
     with pytest.raises(NotebookError, match="report had to fail"):
-        again.report_again(outcome.run.folder, with_pdf=False)
+        again.report_again(str(outcome.run.folder), with_pdf=False)
 
 
 def test_a_report_of_no_run_is_refused(params_file: Path, tmp_path: Path) -> None:
     """Neither a foreign folder nor an empty outputs folder has anything to report."""
     with pytest.raises(ParameterError, match="is no run folder"):
-        again.report_again(tmp_path, with_pdf=False)
+        again.report_again(str(tmp_path), with_pdf=False)
     with pytest.raises(ParameterError, match="there is no finished run yet"):
         again.report_again(None, with_pdf=False)
 
@@ -676,5 +678,6 @@ def test_the_report_of_a_smoke_run_is_written_again(smoke_run: Outcome) -> None:
     """`perflib report RUN` makes the page from the records alone."""
     smoke_run.run.report.unlink()
 
-    assert again.report_again(smoke_run.run.folder, with_pdf=False) == [smoke_run.run.report]
+    written = [smoke_run.run.report, smoke_run.run.folder / "evidence"]
+    assert again.report_again(str(smoke_run.run.folder), with_pdf=False) == written
     assert "int8" in smoke_run.run.report.read_text(encoding="utf-8")

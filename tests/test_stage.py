@@ -75,9 +75,9 @@ class NoDataclass:
         ({"quantize": {}}, "write a list of stages"),
         (None, "write a list of stages"),
         (["os:system"], "stage `os:system` is no dataclass"),
-        (["test_stage:NoStage"], "is no dataclass with `check` and `apply`"),
-        (["test_stage:NoDataclass"], "is no dataclass with `check` and `apply`"),
-        (["test_stage:Nowhere"], "cannot be imported"),
+        (["tests.test_stage:NoStage"], "is no dataclass with `check` and `apply`"),
+        (["tests.test_stage:NoDataclass"], "is no dataclass with `check` and `apply`"),
+        (["tests.test_stage:Nowhere"], "cannot be imported"),
         (["no.such.module:Stage"], "cannot be imported"),
         ([":Stage"], "cannot be imported"),
         (["..stage:Stage"], "cannot be imported"),
@@ -104,14 +104,14 @@ def test_a_recipe_is_read_back_as_it_was_written() -> None:
 
 def test_an_own_stage_is_found_by_module_and_class() -> None:
     """Anybody's dataclass with the two methods will do."""
-    (line,) = parse_recipe([{"test_stage:Halve": {"problem": "no"}}])
+    (line,) = parse_recipe([{"tests.test_stage:Halve": {"problem": "no"}}])
 
     assert (type(line.stage).__name__, line.options) == ("Halve", {"problem": "no"})
 
 
 def test_an_own_stage_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package adds a word to recipes, which is also suggested."""
-    point = importlib.metadata.EntryPoint("halve", "test_stage:Halve", "perflib.stages")
+    point = importlib.metadata.EntryPoint("halve", "tests.test_stage:Halve", "perflib.stages")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == "perflib.stages" else [])
 
     assert type(parse_recipe(["halve"])[0].stage).__name__ == "Halve"
@@ -122,7 +122,7 @@ def test_an_own_stage_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatc
 def test_every_stage_is_checked_against_what_the_ones_before_it_will_make(tmp_path: Path) -> None:
     """The spec that comes out is the last stage's, and no stage has worked."""
     parent = write_artifact(tmp_path).spec
-    recipe = parse_recipe(["precision", {"runtime": {"batching": "sorted", "batch": 8}}, "test_stage:Halve"])
+    recipe = parse_recipe(["precision", {"runtime": {"batching": "sorted", "batch": 8}}, "tests.test_stage:Halve"])
 
     made = check_recipe(recipe, parent, MATERIALS)
 
@@ -139,8 +139,8 @@ def test_every_stage_is_checked_against_what_the_ones_before_it_will_make(tmp_pa
             ["precision", "precision"],
             r"line 2 of the recipe: stage `precision` takes a torch fp32 artifact, .* torch bf16",
         ),
-        (["test_stage:Halve", "precision"], "line 2 of the recipe: .* what comes to it is half fp32"),
-        (["precision", {"test_stage:Halve": {"problem": "not today."}}], "line 2 of the recipe: not today."),
+        (["tests.test_stage:Halve", "precision"], "line 2 of the recipe: .* what comes to it is half fp32"),
+        (["precision", {"tests.test_stage:Halve": {"problem": "not today."}}], "line 2 of the recipe: not today."),
         ([{"quantize": {"calibration_examples": 9}}], "asks for 9 calibration examples where .* has 8"),
         ([{"quantize": {"calibration_examples": 0}}], "asks for 0 calibration examples"),
     ],

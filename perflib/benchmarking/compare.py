@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from perflib import units
+from perflib import project, units
 from perflib.artifact import Artifact
 from perflib.benchmarking import conditions, decision, planning
 from perflib.benchmarking.arm import ArmError, ArmName, Launcher, StartArm
@@ -280,7 +280,8 @@ class _Comparing:
 
     def _environment(self, arm: ArmName) -> ArmEnvironment:
         seen = self._lived[0].environments[arm]
-        return ArmEnvironment(self._start_arm.command(arm), seen.python, seen.versions)
+        command = tuple(project.without_home(word) for word in self._start_arm.command(arm))
+        return ArmEnvironment(command, seen.python, seen.versions)
 
     def _progress_note(self) -> str:
         parts, undecided = [], [scenario.name for scenario in self._undecided()]

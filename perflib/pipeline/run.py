@@ -16,6 +16,10 @@ from typing import Any
 from perflib import machine, project, records
 from perflib.benchmarking.lock import host_lock
 from perflib.errors import InterruptedRunError, ParameterError, PerflibError, SetupError, did_you_mean
+from perflib.governing.commands import moment
+from perflib.governing.govern import govern
+from perflib.governing.pack import make_pack
+from perflib.governing.sources import keep_run_sources, read_sources
 from perflib.guardrails import load_guardrails, load_waivers
 from perflib.params import ExperimentParams, RunParams, load_experiments, load_run
 from perflib.pipeline.book import Book
@@ -32,7 +36,8 @@ from perflib.pipeline.plan import (
 from perflib.pipeline.recipes import check_recipes
 from perflib.pipeline.signals import ending_children, raising_signals
 from perflib.pipeline.watch import Watch
-from perflib.results import Candidate, RunSummary
+from perflib.rehearsing import rehearse
+from perflib.results import Baseline, Build, Candidate, RunSummary
 from perflib.runs import SUMMARY_FILE, Run, newest_run
 from perflib.watching.recording import begin_record, enter_history
 from perflib.workloads import get_workload
@@ -78,17 +83,19 @@ def run_params(
         InterruptedRunError: If a signal ended it; the record says so.
     """
     params, experiments, named = _read(path, only)
+    read_sources()  # a mistake in prices or statuses is told now and not after an hour
     guardrails_sha256 = _check_guardrails(params, experiments)
     check_notebooks(params, experiments)
     workload = get_workload(_plain_workload(params), seed=params.seed)
     _check_device(params)
     run = _open(path, run_dir, resume=resume)
     summary = _begin_summary(run, path, params, guardrails_sha256=guardrails_sha256)
-    watch = Watch(len(experiments) + 3 + _afterwards_count(params), stream=stream)
+    watch = Watch(len(experiments) + 5 + _afterwards_count(params), stream=stream)
     book = Book(run, summary, order=["baseline", *named, *AFTERWARDS, "report"])
     try:
         with raising_signals(), ending_children(), host_lock():
             book.save()
+            keep_run_sources(run, summary)
             watch.line(f"run {run.folder}")
             with watch.step("prepare"):
                 prepared = workload.prepare()
@@ -103,14 +110,20 @@ def run_params(
                 versions=machine.read_card().versions,
             )
             book.forget_strangers()
+            trouble: PerflibError | None = None
             for step in steps:
                 if step.name in lacking:
                     book.skip(step, lacking[step.name])
                     watch.line(f"{step.name} skipped: {lacking[step.name]}")
                     continue
+                if step.name == "report":
+                    trouble = _weigh(run, params, watch)
                 _take(step, book, watch, cell_timeout_sec=params.cell_timeout_sec)
             ended = book.end()
             enter_history(run, say=watch.line)
+            trouble = trouble or _prove(run, watch)
+            if trouble is not None:
+                raise trouble
             return Outcome(run, ended)
     except InterruptedRunError as error:
         book.end(status="interrupted", reason=str(error), exit_code=error.exit_code)
@@ -143,10 +156,40 @@ def _take(step: PlannedStep, book: Book, watch: Watch, *, cell_timeout_sec: int)
         watch.line(f"{step.name} failed ({failure.reason}): {failure.sentence}")
 
 
+def _weigh(run: Run, params: RunParams, watch: Watch) -> PerflibError | None:
+    """Make the decision's records; what stands against them is returned, because the measurements must not be lost."""
+    try:
+        with watch.step("decision"):
+            ledger = govern(run, read_sources(), today=moment().date())
+    except PerflibError as error:
+        watch.line(f"decision not made: {error} Then write it with `perflib report {run.run_id}`.")
+        return error
+    if params.rehearse == "best" and ledger.approved:
+        try:
+            with watch.step("rehearsal"):
+                rehearse(run.folder, ledger.approved[0], seed=params.seed)
+        except PerflibError as error:
+            watch.line(f"rehearsal not done: {error}")
+    return None
+
+
+def _prove(run: Run, watch: Watch) -> PerflibError | None:
+    """Build the evidence pack of a run that has a report."""
+    if not run.report.is_file() or not (run.names(Baseline) or run.names(Build)):
+        return None  # a notebook failed, which the exit code says
+    try:
+        with watch.step("evidence"):
+            make_pack(run, built=moment())
+    except PerflibError as error:
+        watch.line(f"evidence not built: {error}")
+        return error
+    return None
+
+
 def _afterwards_count(params: RunParams) -> int:
     """Count the steps between experiments and report, for the bar; what this machine lacks is not known yet."""
     asked = (params.ladder in params.experiments, params.explain != "none", params.breakeven in params.experiments)
-    return sum(asked)
+    return sum(asked) + (params.rehearse != "none")
 
 
 def _without(params: RunParams, lacking: Collection[str]) -> RunParams:

@@ -7,14 +7,17 @@ The figure's label (``fig.get_label()``) is its text alternative: it says in wor
 """
 
 from perflib.plots.answers import plot_confidence_flips, plot_flips_by_slice, plot_reliability, plot_slices
+from perflib.plots.backlog import plot_returns, plot_tornado
 from perflib.plots.breakeven import plot_breakeven
 from perflib.plots.findings import plot_findings
+from perflib.plots.finops import plot_unit_costs
 from perflib.plots.front import plot_candidates, plot_front
 from perflib.plots.gates import plot_gate_board
 from perflib.plots.history import plot_series
 from perflib.plots.ladder import plot_ladder, plot_waterfall
 from perflib.plots.model import plot_ceiling, plot_latency
 from perflib.plots.profile import plot_kinds, plot_memory, plot_modules, plot_operators
+from perflib.plots.rehearsal import plot_rehearsal
 from perflib.plots.roofline import plot_roofline
 from perflib.plots.sensitivity import plot_sensitivity
 from perflib.plots.speed import plot_evidence, plot_latencies, plot_lives
@@ -49,7 +52,9 @@ __all__ = [
     "plot_memory",
     "plot_modules",
     "plot_operators",
+    "plot_rehearsal",
     "plot_reliability",
+    "plot_returns",
     "plot_roofline",
     "plot_rules",
     "plot_sensitivity",
@@ -58,6 +63,8 @@ __all__ = [
     "plot_summary",
     "plot_techniques",
     "plot_timeline",
+    "plot_tornado",
+    "plot_unit_costs",
     "plot_watch",
     "plot_waterfall",
     "use_house_style",

@@ -197,7 +197,7 @@ def _infeasible(record: Search) -> list[SearchTrial]:
 
 def _finding(front: Sequence[_Point], tried_count: int) -> str:
     best = max(one.offline.estimate for one in front)
-    combinations = "combination" if len(front) == 1 else "combinations"
+    combinations = "combination" if tried_count == 1 else "combinations"
     return (
         f"{len(front)} of {tried_count} {combinations} tried {'is' if len(front) == 1 else 'are'} beaten by no other, "
         f"up to {units.speedup(best)} as fast all at once"

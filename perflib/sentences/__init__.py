@@ -12,9 +12,11 @@ from perflib.sentences.answers import (
     quality_sentence,
     slices_sentence,
 )
+from perflib.sentences.backlog import backlog_lines, backlog_sentence, failed_sentence, money_sentence, tornado_sentence
 from perflib.sentences.breakeven import breakeven_sentence
 from perflib.sentences.build import build_sentence
 from perflib.sentences.findings import findings_sentence, outcomes_sentence, promise_sentence
+from perflib.sentences.finops import carbon_sentence, realisable_sentence, saving_sentence
 from perflib.sentences.history import (
     check_sentence,
     confirmation_sentence,
@@ -40,6 +42,7 @@ from perflib.sentences.profile import (
     profile_sentence,
     reach_sentence,
 )
+from perflib.sentences.rehearsal import fault_sentence, metric_words, rehearsal_sentence, way_back_sentence
 from perflib.sentences.search import recipe_words, search_sentences
 from perflib.sentences.speed import comparison_sentence, prediction_sentence, speed_sentence
 from perflib.sentences.study import calibration_sentence, noise_sentence, rules_sentence
@@ -56,11 +59,14 @@ from perflib.sentences.techniques import (
 
 __all__ = [
     "alone_sentence",
+    "backlog_lines",
+    "backlog_sentence",
     "baseline_sentence",
     "bounds_sentence",
     "breakeven_sentence",
     "build_sentence",
     "calibration_sentence",
+    "carbon_sentence",
     "ceilings_sentence",
     "check_sentence",
     "choice_sentence",
@@ -70,7 +76,9 @@ __all__ = [
     "confirmation_sentence",
     "consistency_sentence",
     "end_to_end_sentence",
+    "failed_sentence",
     "family_sentence",
+    "fault_sentence",
     "findings_sentence",
     "guess_sentence",
     "kinds_sentence",
@@ -78,6 +86,8 @@ __all__ = [
     "limit_sentence",
     "matrix_sentence",
     "memory_sentence",
+    "metric_words",
+    "money_sentence",
     "noise_sentence",
     "nomination_sentence",
     "notes_sentence",
@@ -90,17 +100,22 @@ __all__ = [
     "promise_sentence",
     "quality_sentence",
     "reach_sentence",
+    "realisable_sentence",
     "recipe_words",
+    "rehearsal_sentence",
     "repeats_sentences",
     "rivals_sentence",
     "rules_sentence",
+    "saving_sentence",
     "search_sentences",
     "series_sentence",
     "slices_sentence",
     "speed_sentence",
+    "tornado_sentence",
     "trials_sentence",
     "watch_noise_sentence",
     "waterfall_sentence",
+    "way_back_sentence",
     "why_sentence",
     "work_sentence",
 ]

@@ -5,8 +5,10 @@ Speed never stands without quality beside it. Every text from a model, a file or
 """
 
 from perflib.tables.answers import exemplars_table, probes_table
+from perflib.tables.backlog import backlog_table, failed_list
 from perflib.tables.breakeven import breakeven_table, forecast_table
 from perflib.tables.findings import findings_table, outcomes_table
+from perflib.tables.finops import carbon_table, instance_table, unit_cost_table
 from perflib.tables.gates import gates_table
 from perflib.tables.history import alerts_table, change_points_table, confirmation_table, series_table
 from perflib.tables.ladder import ladder_table, rivals_table, waterfall_table
@@ -19,17 +21,21 @@ from perflib.tables.techniques import bounds_table, padding_table, techniques_ta
 
 __all__ = [
     "alerts_table",
+    "backlog_table",
     "baseline_table",
     "bounds_table",
     "breakeven_table",
+    "carbon_table",
     "ceilings_table",
     "change_points_table",
     "comparison_table",
     "confirmation_table",
     "exemplars_table",
+    "failed_list",
     "findings_table",
     "forecast_table",
     "gates_table",
+    "instance_table",
     "kinds_table",
     "ladder_table",
     "machine_ceilings_table",
@@ -51,5 +57,6 @@ __all__ = [
     "techniques_table",
     "timings_table",
     "trials_table",
+    "unit_cost_table",
     "waterfall_table",
 ]
