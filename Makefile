@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate check drill rates metrics tensorboard trace lock clean
+.PHONY: help env run prepare lab test lint unit test-gates notebooks smoke report calibrate check drill rates campaign metrics tensorboard trace lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -69,6 +69,9 @@ drill: env ## plant three regressions and see whether the watch finds them; abou
 
 rates: env ## count how often the detector is wrong on noise, and how soon it sees a step; about half an hour
 	$(BIN)/python -m perflib.regression.changepoints.rates
+
+campaign: env ## try every tamper on an evidence pack, some minutes; `make test` tries a minute's worth
+	PERFLIB_CAMPAIGN=1 $(BIN)/python -m pytest tests/test_tampers.py
 
 metrics: env ## write the newest results for Prometheus and serve them on this machine; another port with PORT=…
 	$(BIN)/perflib metrics --serve $(if $(PORT),--port $(PORT))

@@ -1,5 +1,6 @@
 """The run: what is refused, in which order things happen, what is redone, and what the record says at every moment."""
 
+import datetime
 import functools
 import io
 import json
@@ -20,6 +21,7 @@ from filelock import FileLock
 from perflib import project, report
 from perflib.benchmarking.lock import HELD
 from perflib.errors import InterruptedRunError, NotebookError, ParameterError, SetupError
+from perflib.governance.evidence.verify import verify_pack
 from perflib.pipeline import Outcome, again, run_params
 from perflib.pipeline import book as book_module
 from perflib.pipeline import run as run_module
@@ -43,6 +45,7 @@ from perflib.results import (
     RunSummary,
     Validation,
 )
+from perflib.results.governance import Backlog, Carbon, Finops, PriceBook, RiskRegister
 from perflib.runs import SUMMARY_FILE, Run
 from perflib.validating import validate_named
 from tests.fake_notebooks import FakeNotebooks
@@ -517,6 +520,11 @@ RECORDS = {
     "canary-memory": Canary,
     "environment-lock-run": EnvironmentLock,
     "provenance-run": Provenance,
+    "prices-run": PriceBook,
+    "finops-run": Finops,
+    "carbon-run": Carbon,
+    "backlog-run": Backlog,
+    "risks-run": RiskRegister,
     "ceilings-machine": Ceilings,
     "machine-ceilings-machine": MachineCeilings,
     "profile-baseline-offline": Profile,
@@ -553,7 +561,8 @@ def test_a_smoke_run_leaves_every_record(smoke_run: Outcome) -> None:
     """Each record is there, of its kind, and read strictly."""
     folder = smoke_run.run.folder / "records"
 
-    assert {path.stem for path in folder.glob("*.json")} == set(RECORDS)
+    plans = {f"rollout-{one.name}" for one in smoke_run.candidates if one.verdict == "approved"}
+    assert {path.stem for path in folder.glob("*.json")} == set(RECORDS) | plans
     assert {path.name for path in folder.iterdir() if path.suffix != ".json"} == {
         *("predictions-int8.parquet", "probes-int8.parquet", "exemplars-int8.csv")
     }
@@ -671,6 +680,16 @@ def test_resuming_a_smoke_run_does_nothing(smoke_run: Outcome, own_folders: Path
     ]
     assert outcome.summary.steps == smoke_run.summary.steps
     assert outcome.candidates == smoke_run.candidates
+
+
+@pytest.mark.notebooks
+def test_the_evidence_of_a_smoke_run_verifies(smoke_run: Outcome) -> None:
+    """Every rule holds for a real run, and every number of its report is that of its record."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    check = verify_pack(smoke_run.run.folder / "evidence", is_integrity_only=True, today=today)
+
+    assert (check.exit_code, check.problems) == (0, ())
+    assert sum(one.checked_count for one in check.rules) > 200
 
 
 @pytest.mark.notebooks

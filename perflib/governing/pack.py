@@ -77,9 +77,14 @@ def make_pack(run: Run, *, built: datetime.datetime, is_forced: bool = False) ->
     )
 
 
+def is_signed(run: Run) -> bool:
+    """Whether somebody has signed the run's pack."""
+    return (run.folder / EVIDENCE / layout.BUNDLE_FILE).exists()
+
+
 def refuse_signed(run: Run, *, is_forced: bool) -> None:
     """Raise `ParameterError` if the run's pack is signed, because a new one would lose the signatures."""
-    if (run.folder / EVIDENCE / layout.BUNDLE_FILE).exists() and not is_forced:
+    if is_signed(run) and not is_forced:
         raise ParameterError(
             f"the evidence of {run.run_id} is signed, and what is made anew has to be signed anew; "
             "say so with --force, or leave it as it is."

@@ -18,7 +18,7 @@ from perflib.benchmarking.lock import host_lock
 from perflib.errors import InterruptedRunError, ParameterError, PerflibError, SetupError, did_you_mean
 from perflib.governing.commands import moment
 from perflib.governing.govern import govern
-from perflib.governing.pack import make_pack
+from perflib.governing.pack import is_signed, make_pack
 from perflib.governing.sources import keep_run_sources, read_sources
 from perflib.guardrails import load_guardrails, load_waivers
 from perflib.params import ExperimentParams, RunParams, load_experiments, load_run
@@ -177,6 +177,9 @@ def _prove(run: Run, watch: Watch) -> PerflibError | None:
     """Build the evidence pack of a run that has a report."""
     if not run.report.is_file() or not (run.names(Baseline) or run.names(Build)):
         return None  # a notebook failed, which the exit code says
+    if is_signed(run):
+        watch.line("evidence: signed, so it is left as it is; `perflib evidence build --force` makes it anew")
+        return None
     try:
         with watch.step("evidence"):
             make_pack(run, built=moment())
