@@ -276,6 +276,30 @@ def test_a_step_that_is_redone_forgets_its_old_answers(begin: Callable[..., Outc
     assert not (folder / "validation-int8.json").exists()
 
 
+def test_a_signed_pack_survives_a_resume(begin: Callable[..., Outcome]) -> None:
+    """Nobody's signature is lost because a run was looked at again; a line says so."""
+    pack = begin(FakeNotebooks()).run.folder / "evidence"
+    (pack / "bundle.dsse.json").write_text("{}")
+    before = {path: path.read_bytes() for path in pack.rglob("*") if path.is_file()}
+    stream = io.StringIO()
+    begin(FakeNotebooks(), resume=True, stream=stream)
+
+    assert {path: path.read_bytes() for path in pack.rglob("*") if path.is_file()} == before
+    assert "evidence: signed, so it is left as it is" in stream.getvalue()
+
+
+def test_an_edit_that_cannot_be_costs_no_measurement(begin: Callable[..., Outcome], params_file: Path) -> None:
+    """What was shipped may fail its gates now: the run ends with the sentence, its records and its report."""
+    edits = "workloads: {reviews-tiny: {OPT-int8: {status: shipped}}}\n"
+    (params_file.parent / "backlog.yaml").write_text(edits)
+    stream = io.StringIO()
+    with pytest.raises(ParameterError, match="OPT-int8 is shipped"):
+        begin(FakeNotebooks({"int8": "quarantined"}), stream=stream)
+
+    assert "decision not made" in stream.getvalue()
+    assert "perflib report" in stream.getvalue()
+
+
 def test_a_new_waiver_is_no_reason_to_time_again(begin: Callable[..., Outcome], params_file: Path) -> None:
     """It is applied by validating, which takes seconds."""
     begin(FakeNotebooks())
