@@ -276,7 +276,7 @@ def test_a_tornado_has_one_bar_an_assumption_the_widest_on_top(backlog: Backlog)
     ]
     labels = [label.get_text() for label in ax.get_yticklabels()]
     assert labels[0].startswith(one.tornado[0].assumption)
-    assert "200 M" in [text.get_text() for text in ax.texts]
+    assert "200 million" in [text.get_text() for text in ax.texts]
     assert all(bar.assumption in str(fig.get_label()) for bar in one.tornado)
 
 

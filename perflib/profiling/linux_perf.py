@@ -129,7 +129,7 @@ def report_command(samples: Path) -> tuple[str, ...]:
 
 def check_ended_well(recording: Recording, program: Sequence[str]) -> None:
     """
-    Refuse a program that a signal ended: `perf stat` itself ends with 0 then, and only prints a line.
+    Refuse a program that a signal ended: `perf stat` itself ends with 0 then, and prints a line, mostly.
 
     Raises:
         MeasurementError: If it was killed.
